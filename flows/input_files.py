@@ -1,0 +1,222 @@
+"""Recorded events: JSON lines in files (`.gz` and `.zst` too), as one sequence, dealt to key groups.
+
+The sequence is ordered by (log time, file, line), and a record's position is its ordinal in it. Files are read as they
+are as long as their log times rise; `Unsorted` says that they do not, and the whole input is then sorted on the way
+(`sort_input`). A line without a usable time stays where it stands: it takes the time of the line before it.
+"""
+
+import gzip
+import heapq
+import io
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from flows.external_sort import ExternalSort, FrameWriter, read_frames, write_all
+from operators.decode import address_of
+from operators.log import EVENT, HEARTBEAT, LogBatch, LogRecord
+from state.errors import InputError, SojournError
+from state.keygroups import GROUPS_FOR_FILES, group_of
+
+LINE_BYTES_MAX = 256 << 20
+"""A file whose line is longer is no file of JSON lines; without a bound it would be read into memory whole."""
+
+BATCH_RECORDS = 32_768
+"""Records read in one go: some 500 for each of 64 groups, so that a batch finds a customer more than once."""
+
+_BLOCK_BYTES = 1 << 20
+
+Line = tuple[int, int, int, str, bytes]
+"""(log time, file, line, customer id, raw bytes); file and line count from 0 and 1."""
+
+
+class Unsorted(SojournError):
+    """The log time of a line is before that of the line before it; the input must be sorted first."""
+
+
+class Progress:
+    """How far the reading is, for whoever shows it."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        """Begin at nothing read."""
+        self.bytes_total = sum(path.stat().st_size for path in files)
+        self.bytes_read = 0
+        self.records = 0
+        self.log_time = 0
+
+
+def check_files(files: Sequence[Path]) -> None:
+    """Refuse what cannot be opened before anything is written.
+
+    Raises:
+        InputError: A file is missing, no file, or may not be read.
+    """
+    for path in files:
+        if path.is_dir():
+            raise InputError(f"{path} is a directory; name its files, as in: {path}/*.jsonl")
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}; name a file of JSON lines (.jsonl, .jsonl.gz, .jsonl.zst)") from error
+
+
+def read_lines(path: Path, progress: Progress) -> Iterator[bytes]:
+    """The lines of a file, unpacked where its name says so; blank ones too, so that a line keeps its number.
+
+    Raises:
+        InputError: The file cannot be read to its end.
+    """
+    try:
+        with path.open("rb") as raw, _unpacked(path, raw) as file:
+            rest, before = b"", 0
+            while block := file.read(_BLOCK_BYTES):
+                lines = (rest + block).split(b"\n")
+                rest = lines.pop()
+                if len(rest) > LINE_BYTES_MAX:
+                    raise InputError(f"{path}: a line of more than {LINE_BYTES_MAX >> 20} MiB; is this a file of JSON lines?")
+                read = raw.tell()
+                progress.bytes_read += read - before
+                before = read
+                yield from lines
+            if rest:
+                yield rest
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        raise InputError(f"{path}: cannot be read to its end: {error}; nothing was written, mend the file and start again") from error
+
+
+def _unpacked(path: Path, raw: BinaryIO) -> BinaryIO:
+    if path.suffix == ".gz":
+        return gzip.GzipFile(fileobj=raw, mode="rb")  # type: ignore[return-value]
+    if path.suffix == ".zst":
+        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        return _WholeZst(reader)
+    return raw
+
+
+class _WholeZst(io.BufferedReader):
+    """A zstd stream that says when it was cut off, as gzip does; the library takes the cut for the end."""
+
+
+def file_lines(path: Path, number: int, progress: Progress) -> Iterator[Line]:
+    """The lines of one file with their addresses; log times as they are, not in order."""
+    time = 0
+    for line, raw in enumerate(read_lines(path, progress), 1):
+        if not raw or raw.isspace():
+            continue
+        customer_id, own = address_of(raw)
+        if own is not None:
+            time = own
+        yield time, number, line, customer_id, raw
+
+
+def in_order(lines: Iterable[Line], path: Path) -> Iterator[Line]:
+    """The same lines, as long as their log times rise.
+
+    Raises:
+        Unsorted: One is before the one before it.
+    """
+    last = 0
+    for item in lines:
+        if item[0] < last:
+            raise Unsorted(f"{path}:{item[2]}: the log time is before that of the line before it")
+        last = item[0]
+        yield item
+
+
+def merged(files: Sequence[Path], progress: Progress) -> Iterator[Line]:
+    """All lines of all files in the order of the sequence, for files that are in order themselves."""
+    streams = [in_order(file_lines(path, number, progress), path) for number, path in enumerate(files)]
+    return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda item: item[:3])
+
+
+def sort_input(files: Sequence[Path], directory: Path, progress: Progress) -> Path:
+    """Sort the whole input into one file of frames in `directory`; give its path. Memory is bounded."""
+    runs = directory / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    sort = ExternalSort(runs)
+    for number, path in enumerate(files):
+        for item in file_lines(path, number, progress):
+            sort.add(item, len(item[4]) + 100)
+            progress.records += 1
+    spool = directory / "sorted-input"
+    with spool.open("wb") as file:
+        write_all(FrameWriter(file), iter(sort))
+    runs.rmdir()
+    return spool
+
+
+def read_sorted(spool: Path, progress: Progress) -> Iterator[Line]:
+    """The lines that `sort_input` wrote."""
+    for item in read_frames(spool):
+        progress.bytes_read += len(item[4])
+        yield item
+
+
+class _Dealer(StatefulSourcePartition[tuple[str, LogBatch], int]):
+    """Reads the sequence in batches and deals each record to its key group."""
+
+    def __init__(self, lines: Iterator[Line], progress: Progress, groups: int) -> None:
+        self._lines = lines
+        self._progress = progress
+        self._groups = groups
+        self._group_of: dict[str, int] = {}
+        self._position = 0
+        self._over = False
+
+    def next_batch(self) -> list[tuple[str, LogBatch]]:
+        """The next records, a batch for each group that has any; at the end, the time of the last to every group."""
+        if self._over:
+            raise StopIteration
+        dealt: dict[int, list[LogRecord]] = {}
+        position, known, groups, time = self._position, self._group_of, self._groups, self._progress.log_time
+        count = 0
+        for time, file, line, customer_id, raw in self._lines:  # noqa: B007
+            group = known.get(customer_id)
+            if group is None:
+                if len(known) >= 200_000:  # noqa: PLR2004 - about 30 MB; hashing anew costs a microsecond
+                    known.clear()
+                group = known[customer_id] = group_of(customer_id.encode(), groups)
+            record = (EVENT, position, time, None, raw, file << 48 | line)
+            if group in dealt:
+                dealt[group].append(record)
+            else:
+                dealt[group] = [record]
+            position += 1
+            count += 1
+            if count == BATCH_RECORDS:
+                break
+        else:
+            self._over = True
+            for group in range(groups):
+                dealt.setdefault(group, []).append((HEARTBEAT, position, time, None, None, 0))
+        self._position = position
+        self._progress.records = position
+        self._progress.log_time = time
+        return [(str(group), (group, records)) for group, records in dealt.items()]
+
+    def snapshot(self) -> int:
+        """The position of the next record."""
+        return self._position
+
+
+class FilesSource(FixedPartitionedSource[tuple[str, LogBatch], int]):
+    """The sequence of all lines as one partition; whichever worker has it deals to all."""
+
+    def __init__(self, lines: Iterator[Line], progress: Progress, groups: int = GROUPS_FOR_FILES) -> None:
+        """Read from `lines`, which are in the order of the sequence."""
+        self._lines = lines
+        self._progress = progress
+        self._groups = groups
+
+    def list_parts(self) -> list[str]:
+        """One."""
+        return ["files"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _Dealer:
+        """The partition; it begins at the beginning."""
+        return _Dealer(self._lines, self._progress, self._groups)

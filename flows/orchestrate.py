@@ -1,0 +1,63 @@
+"""The dataflow: the customer log in, decisions out.
+
+    the log          bytes, dealt to key groups        flows.kafka_log, flows.input_files
+      v
+    customers        decode -> customer step -> state  operators.key_group
+      v
+    what comes out   actions, facts, profiles,         flows.kafka_out, flows.output_files
+                     rejected
+
+One stateful step on purpose: caps, re-entry and explanations are exact only where one writer sees all that a customer
+does. The ids of the steps are on disk in recovery stores: they never change.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource
+from bytewax.outputs import FixedPartitionedSink
+
+from operators.customer_step import CustomerStep
+from operators.key_group import KeyGroup, KeyGroupLogic, Out
+from operators.log import LogBatch
+from operators.plan import Plan
+from state.codec import Token
+from state.customer import GroupMeta
+from state.store import KeyGroupStore, StoreMemory, StoreOptions
+
+OpenGroup = Callable[[int, "Token | None"], KeyGroup]
+
+
+def build(
+    source: FixedPartitionedSource[tuple[str, LogBatch], int],
+    open_group: OpenGroup,
+    sink: FixedPartitionedSink[list[Out], object],
+) -> Dataflow:
+    """The dataflow between a source of the log and a sink."""
+    flow = Dataflow("orchestrate")
+    log = op.input("log", flow, source)
+    told = op.stateful_batch("customers", log, lambda resume: KeyGroupLogic(open_group, resume))
+    op.output("out", told, sink)
+    return flow
+
+
+def group_opener(plan: Plan, directory: Path, groups: int, options: StoreOptions, stores: int) -> OpenGroup:
+    """How a key group is opened: its store in `directory`, the step of `plan`.
+
+    Args:
+        plan: The compiled definitions.
+        directory: The state directory; each group has one of its own in it.
+        groups: How many groups there are.
+        options: Memory and durability of the stores.
+        stores: How many of them this process will open, about.
+    """
+    memory = StoreMemory(options, stores)
+    step = CustomerStep(plan)
+
+    def open_group(group: int, at: Token | None) -> KeyGroup:
+        store = KeyGroupStore(directory / f"group-{group:05}", GroupMeta(group=group, groups=groups), memory, at)
+        return KeyGroup(store, step)
+
+    return open_group

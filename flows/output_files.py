@@ -1,0 +1,134 @@
+"""What comes out, as files: one JSON-lines file for each topic, sorted, so that equal runs are equal byte for byte.
+
+While the dataflow runs, each sink partition appends to part files of its own. Afterwards `finish` sorts the parts by
+(customer, seq) into `OUT/<topic>.jsonl`: the order does not depend on workers or batches. Of profiles, only the last of
+each customer is kept.
+"""
+
+import base64
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from flows.external_sort import ExternalSort, FrameWriter, read_frames
+from operators.key_group import Out
+from operators.records import ACTIONS, FACTS, PROFILES, REJECTED, to_json
+
+_PARTS_END = ".part"
+
+
+class _Part(StatefulSinkPartition[list[Out], None]):
+    """Appends records to one part file for each topic."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._directory = directory
+        self._name = name
+        self._files: dict[str, BinaryIO] = {}
+
+    def write_batch(self, values: list[list[Out]]) -> None:
+        """Append the records of all groups of the batch."""
+        by_topic: dict[str, list[tuple[Any, ...]]] = {}
+        for records in values:
+            for topic, key, order, value, details in records:
+                item = (key, order, value, details) if details else (key, order, value)
+                if topic in by_topic:
+                    by_topic[topic].append(item)
+                else:
+                    by_topic[topic] = [item]
+        for topic, items in by_topic.items():
+            FrameWriter(self._file(topic)).write(items)
+
+    def _file(self, topic: str) -> BinaryIO:
+        file = self._files.get(topic)
+        if file is None:
+            file = self._files[topic] = (self._directory / f"{topic}.{self._name}{_PARTS_END}").open("wb")
+        return file
+
+    def snapshot(self) -> None:
+        """Nothing to go on from: a replay that is stopped starts anew."""
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        for file in self._files.values():
+            file.close()
+
+
+class FilesSink(FixedPartitionedSink[list[Out], None]):
+    """Part files, one set for each worker."""
+
+    def __init__(self, directory: Path, parts: int) -> None:
+        """Write into `directory`, which must be there."""
+        self._directory = directory
+        self._parts = parts
+
+    def list_parts(self) -> list[str]:
+        """Their numbers."""
+        return [str(number) for number in range(self._parts)]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
+        """One of them."""
+        return _Part(self._directory, for_part)
+
+
+def finish(parts: Path, out: Path, channels: Sequence[str], files: Sequence[Path]) -> None:
+    """Sort the part files in `parts` into the files of a replay, and remove them.
+
+    Args:
+        parts: Where the part files are; nothing else is there.
+        out: Where to write; every file appears whole, or not at all.
+        channels: All channels of the workspace: one that nothing was sent on has an empty file.
+        files: The input files, by the number that an origin has.
+    """
+    names = {FACTS: "facts", PROFILES: "profiles", REJECTED: "rejected"} | {ACTIONS + name: ACTIONS + name for name in channels}
+    for topic, name in names.items():
+        sort = ExternalSort(parts)
+        paths = sorted(parts.glob(f"{topic}.*{_PARTS_END}"))
+        for path in paths:
+            for item in read_frames(path):
+                sort.add(item, len(item[2]) + 100)
+        temporary = out / f".{name}.jsonl"
+        with temporary.open("wb") as file:
+            for line in _lines(topic, iter(sort), files):
+                file.write(line)
+                file.write(b"\n")
+        os.replace(temporary, out / f"{name}.jsonl")
+        for path in paths:
+            path.unlink()
+
+
+def _lines(topic: str, items: Iterable[tuple[Any, ...]], files: Sequence[Path]) -> Iterator[bytes]:
+    if topic == REJECTED:
+        return (_rejected(item, files) for item in items)
+    if topic == PROFILES:
+        return _last_of_each(items)
+    return (item[2] for item in items)
+
+
+def _last_of_each(items: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+    last: tuple[Any, ...] | None = None
+    for item in items:
+        if last is not None and last[0] != item[0]:
+            yield last[2]
+        last = item
+    if last is not None:
+        yield last[2]
+
+
+def _rejected(item: tuple[Any, ...], files: Sequence[Path]) -> bytes:
+    """A rejected line: reason, place and the bytes as they were, as text where they are text."""
+    _, position, raw, details = item
+    record = {
+        "reason": details["reason"],
+        "message": details["message"],
+        "file": str(files[details["origin"] >> 48]),
+        "line": details["origin"] & (1 << 48) - 1,
+        "position": position,
+    }
+    try:
+        record["raw"] = raw.decode()
+    except UnicodeDecodeError:
+        record["raw_base64"] = base64.b64encode(raw).decode()
+    return to_json(record)

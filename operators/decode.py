@@ -1,0 +1,240 @@
+"""Bytes of one record to an `Event`, or to `Rejected` with the reason.
+
+The format is the Segment spec (RudderStack writes the same with extras): one JSON object with `type`, ids, times and
+`properties` or `traits`. Nothing here raises for bad input: a record that cannot be read is a value like any other.
+Sources call `address_of` to deal a raw record to its key group; `operators.key_group` calls `decode`.
+"""
+
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import orjson
+
+from operators.events import Event, Rejected
+from state.instants import INSTANT_MS_MAX, parse_instant
+
+REASONS = {
+    "too_large": "the record has more bytes than are taken",
+    "not_json": "the bytes are not JSON",
+    "not_an_object": "JSON, but no object",
+    "too_deep": "nested more deeply than is taken",
+    "bad_type": "`type` is none of track, identify, page, screen, group, alias",
+    "no_event_name": "a `track` without a name in `event`",
+    "no_id": "neither `userId` nor `anonymousId`",
+    "bad_id": "an id that is no text, or too long",
+    "no_time": "no time at all",
+    "bad_time": "a time that cannot be read",
+    "future": "a time more than a day after its log time",
+    "bad_properties": "`properties`, `traits` or `context` that is no object",
+    "misrouted": "the key, or the partition, is not that of the customer",
+    "unknown_kind": "a log record of a kind that this version does not know",
+}
+"""Why a record is rejected: code -> what it means. `events.rejected` carries the code."""
+
+RECORD_BYTES_MAX = 1 << 20
+"""1 MiB, as Kafka's brokers have it by default (`message.max.bytes`)."""
+
+DEPTH_MAX = 200
+"""Nesting of a record: what can be written again (orjson stops at 254); no event of a real source comes near."""
+
+ID_CHARACTERS_MAX = 1024
+"""An id is a key in every store and topic; the longest in use are URNs of a few hundred characters."""
+
+FUTURE_MS_MAX = 86_400_000
+"""How far event time may be ahead of log time: a day, for clocks set to the wrong zone."""
+
+_NAMED_BY_TYPE = {name: name for name in ("identify", "page", "screen", "group", "alias")}
+_WITH_TRAITS = ("identify", "group")
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    """The fields that are read; any type, so that a wrong one is told in our words."""
+
+    type: Any = None
+    event: Any = None
+    userId: Any = None  # noqa: N815 - the names of the spec
+    anonymousId: Any = None  # noqa: N815
+    messageId: Any = None  # noqa: N815
+    timestamp: Any = None
+    originalTimestamp: Any = None  # noqa: N815
+    sentAt: Any = None  # noqa: N815
+    receivedAt: Any = None  # noqa: N815
+    properties: Any = None
+    traits: Any = None
+    context: Any = None
+
+
+class _Address(msgspec.Struct, gc=False):
+    """The few fields that say where a record belongs and when it arrived."""
+
+    userId: Any = None  # noqa: N815
+    anonymousId: Any = None  # noqa: N815
+    timestamp: Any = None
+    originalTimestamp: Any = None  # noqa: N815
+    sentAt: Any = None  # noqa: N815
+    receivedAt: Any = None  # noqa: N815
+
+
+_read = msgspec.json.Decoder(_Envelope).decode
+_read_address = msgspec.json.Decoder(_Address).decode
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def decode(raw: bytes, log_time: int) -> Event | Rejected:
+    """Read one record.
+
+    Args:
+        raw: The bytes of one JSON object.
+        log_time: When it arrived (ms); times of the record itself are held against it.
+    """
+    if len(raw) > RECORD_BYTES_MAX:
+        return Rejected("too_large", f"{len(raw):,} bytes; at most {RECORD_BYTES_MAX:,} are taken")
+    try:
+        found = _read(raw)
+    except _UNREADABLE as error:
+        return _why_unreadable(raw, error)
+    if len(raw) > 2 * DEPTH_MAX and raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and _depth(raw) > DEPTH_MAX:
+        return _too_deep()
+
+    kind = found.type
+    if kind == "track":
+        name = found.event
+        if type(name) is not str or not name:
+            return Rejected("no_event_name", f"`event` is {_shown(name)}; a `track` needs the name of the event there")
+    else:
+        name = _NAMED_BY_TYPE.get(kind) if type(kind) is str else None
+        if name is None:
+            return Rejected("bad_type", f"`type` is {_shown(kind)}; write one of track, identify, page, screen, group, alias")
+
+    customer_id = customer_id_of(found.userId, found.anonymousId)
+    if type(customer_id) is not str:
+        return customer_id
+
+    time = parse_instant(found.timestamp)
+    if time is None:
+        time = _time_of(found, log_time)
+        if type(time) is not int:
+            return time
+    if time > log_time + FUTURE_MS_MAX:
+        return Rejected("future", f"`timestamp` {_shown(found.timestamp)} is more than a day after the record's log time")
+
+    properties = found.traits if kind in _WITH_TRAITS else found.properties
+    if properties is None:
+        properties = {}
+    elif type(properties) is not dict:
+        field = "traits" if kind in _WITH_TRAITS else "properties"
+        return Rejected("bad_properties", f"`{field}` is {_shown(properties)}; it must be an object")
+    context = found.context
+    if context is None:
+        context = {}
+    elif type(context) is not dict:
+        return Rejected("bad_properties", f"`context` is {_shown(context)}; it must be an object")
+
+    message_id = found.messageId
+    if type(message_id) is not str or not message_id:
+        # Not there: the bytes stand for themselves, so a record that is sent twice is still one event.
+        message_id = str(message_id) if type(message_id) is int else blake2b(raw, digest_size=16).hexdigest()
+    return Event(kind, name, customer_id, message_id, time, properties, context)
+
+
+def address_of(raw: bytes) -> tuple[str, int | None]:
+    """Whose record it is and when it arrived, for a record that no log has dealt and stamped yet.
+
+    Returns:
+        The customer id (empty where there is none that can be used) and the log time (ms; None where it has none):
+        `receivedAt`, else the event's own time.
+    """
+    try:
+        found = _read_address(raw)
+    except _UNREADABLE:
+        return "", None
+    customer_id = customer_id_of(found.userId, found.anonymousId)
+    received = found.receivedAt
+    time = parse_instant(found.timestamp if received is None else received)
+    if time is None and received is None:
+        derived = _time_of(found, None)
+        time = derived if type(derived) is int else None
+    return customer_id if type(customer_id) is str else "", time
+
+
+def customer_id_of(user_id: object, anonymous_id: object) -> str | Rejected:
+    """The customer that the ids of an event stand for: `userId`, else `anon:` + `anonymousId`."""
+    if type(user_id) is str and user_id:
+        if len(user_id) <= ID_CHARACTERS_MAX:
+            return user_id
+    elif user_id is None or user_id == "":
+        if type(anonymous_id) is str and anonymous_id:
+            if len(anonymous_id) <= ID_CHARACTERS_MAX:
+                return "anon:" + anonymous_id
+        elif anonymous_id is None or anonymous_id == "":
+            return Rejected("no_id", "neither `userId` nor `anonymousId` says whose event it is")
+        elif type(anonymous_id) is int:
+            return f"anon:{anonymous_id}"
+        return _bad_id("anonymousId", anonymous_id)
+    elif type(user_id) is int:
+        return str(user_id)
+    return _bad_id("userId", user_id)
+
+
+def _time_of(found: Any, log_time: int | None) -> int | Rejected:
+    """The event time where `timestamp` does not say it: by the spec, receivedAt - (sentAt - originalTimestamp)."""
+    if found.timestamp is not None:
+        return Rejected(
+            "bad_time",
+            f"`timestamp` is {_shown(found.timestamp)}; write RFC 3339, such as 2026-01-05T10:00:00.000Z, or Unix "
+            f"milliseconds, from 1970 to {1970 + INSTANT_MS_MAX // 31_556_952_000}",
+        )
+    original, sent, received = (parse_instant(t) for t in (found.originalTimestamp, found.sentAt, found.receivedAt))
+    arrived = received if received is not None else log_time
+    if original is not None:
+        return max(arrived - (sent - original), 0) if arrived is not None and sent is not None else original
+    if arrived is not None:
+        return arrived
+    return Rejected("no_time", "there is no `timestamp`, and no other time to take its place")
+
+
+def _why_unreadable(raw: bytes, error: Exception) -> Rejected:
+    """The reason in words; orjson's are better than msgspec's, so it reads the record once more."""
+    if isinstance(error, RecursionError):
+        return _too_deep()
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as better:
+        return _too_deep() if "depth" in str(better) else Rejected("not_json", f"not JSON: {better}")
+    if not isinstance(value, dict):
+        return Rejected("not_an_object", f"JSON, but {_shown(value)}; an event is one object")
+    return Rejected("not_json", f"not JSON that can be read: {error}")
+
+
+def _too_deep() -> Rejected:
+    return Rejected("too_deep", f"nested more than {DEPTH_MAX} deep")
+
+
+def _depth(raw: bytes) -> int:
+    """How deeply the JSON in `raw` is nested; it has been read before, so it is JSON."""
+    deepest, level = 0, [orjson.loads(raw)]
+    while level and deepest <= DEPTH_MAX:
+        deepest += 1
+        inner: list[Any] = []
+        for value in level:
+            if type(value) is dict:
+                inner.extend(v for v in value.values() if type(v) in (dict, list))
+            else:
+                inner.extend(v for v in value if type(v) in (dict, list))
+        level = inner
+    return deepest
+
+
+def _bad_id(field: str, value: object) -> Rejected:
+    if isinstance(value, str):
+        return Rejected("bad_id", f"`{field}` has {len(value):,} characters; at most {ID_CHARACTERS_MAX:,} are taken")
+    return Rejected("bad_id", f"`{field}` is {_shown(value)}; an id is text")
+
+
+def _shown(value: object) -> str:
+    """The value, short enough for a message."""
+    if value is None:
+        return "missing"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,229 @@
+"""The pattern engine: which events of a customer, taken together, are what a journey waits for.
+
+A pattern here has one element: `times` events that agree in a value (`by`), inside a sliding window of event time
+(`within`), with none of some other events (`without`). Theory:
+
+- What is remembered for one value is a *bucket*: a list of ints, `event time << 8 | roles`, in the order of (event time,
+  read order). `ELEMENT` and `FORBIDDEN` are roles; an event can have both. One list gives windows by bisection, ties by
+  read order, and one small object per value to store.
+- Windows are half-open, (t - within, t], as in Flink: of two events exactly `within` apart the older is outside.
+- A match contains the event just read. Of several, the one with the earliest first event wins, then with the earliest
+  second, and so on. Its moment is its greatest event time. `without` is part of it: a sequence with a forbidden event in
+  the wrong place is no match, and the next one is tried.
+- After a match its events are used up, unless the entry is refused: `see` finds, `use_up` takes away.
+- What is too old to be part of any match that an accepted event could still complete is forgotten: events count for
+  `max_age` against the clock, so nothing older than `within + max_age` matters.
+
+Bounds: `EVENTS_MAX` events a bucket and `BUCKETS_MAX` values a customer and journey; at the bound the oldest goes.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from state.customer import JourneyMemory
+
+ELEMENT, FORBIDDEN = 1, 2
+_ROLE_BITS = 8
+_ALL_ROLES = (1 << _ROLE_BITS) - 1
+
+EVENTS_MAX = 256
+"""Events remembered for one value. `times` may be at most half of it, so that the bound never hides a match of few."""
+
+BUCKETS_MAX = 4096
+"""Values (categories, carts, ...) remembered for one customer and journey at once."""
+
+VALUE_CHARACTERS_MAX = 200
+"""A longer value is remembered as its hash."""
+
+ANY = "\x00any"
+"""The bucket of forbidden events that forbid whatever their value (`without: {by: any}`)."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A compiled pattern of one element. Durations in ms."""
+
+    times: int
+    within: int
+    """0 where nothing spans time: one event, nothing forbidden."""
+    max_age: int
+    without: str | None = None
+    """`span` or `window`; None where nothing is forbidden."""
+    keeps_contents: bool = False
+    """Whether what the events held is needed, not only when they were."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether any event but the one just read matters."""
+        return self.times > 1 or self.without is not None
+
+    def see(
+        self, memory: JourneyMemory, value: str, when: int, roles: int, now: int, content: dict[str, Any] | None = None
+    ) -> list[int] | None:
+        """Take in one event; give the match that it completes, as places in the bucket of `value`.
+
+        Args:
+            memory: The journey's memory of the customer; changed.
+            value: The value that the events must agree in (`token_of`), or empty without `by`.
+            when: Event time, at most `now`.
+            roles: `ELEMENT`, `FORBIDDEN` or both.
+            now: The clock.
+            content: What to keep of the event, if the pattern keeps contents.
+        """
+        buckets = memory.buckets
+        bucket = buckets.get(value)
+        horizon = now - self.within - self.max_age
+        if bucket is None:
+            self._make_room(memory, horizon)
+            bucket = buckets[value] = []
+            if self.keeps_contents:
+                memory.contents[value] = []
+        coded = when << _ROLE_BITS | roles
+        if not bucket or bucket[-1] >> _ROLE_BITS <= when:  # nearly always: the newest
+            place = len(bucket)
+            bucket.append(coded)
+        else:
+            place = bisect_right(bucket, when << _ROLE_BITS | _ALL_ROLES)
+            bucket.insert(place, coded)
+        if self.keeps_contents:
+            memory.contents[value].insert(place, content or {})
+
+        gone = 0
+        while gone < place and bucket[gone] >> _ROLE_BITS <= horizon:
+            gone += 1
+        if len(bucket) - gone > EVENTS_MAX:
+            gone = len(bucket) - EVENTS_MAX
+        if gone:
+            self._forget(memory, value, slice(0, gone))
+            place -= gone
+            if place < 0:
+                return None
+        if not roles & ELEMENT or len(bucket) < self.times:
+            return None
+        return self._match(bucket, place, buckets.get(ANY, ()))
+
+    def see_anywhere(self, memory: JourneyMemory, when: int, now: int) -> None:
+        """Take in a forbidden event that forbids whatever its value."""
+        self.see(memory, ANY, when, FORBIDDEN, now)
+
+    def use_up(self, memory: JourneyMemory, value: str, match: list[int]) -> None:
+        """Take the events of a match away; what else is in the bucket stays."""
+        for place in reversed(match):
+            self._forget(memory, value, slice(place, place + 1))
+        if not memory.buckets[value]:
+            del memory.buckets[value]
+            memory.contents.pop(value, None)
+
+    def _match(self, bucket: list[int], place: int, anywhere: list[int] | tuple[()]) -> list[int] | None:
+        """The match that the event at `place` completes."""
+        when = bucket[place] >> _ROLE_BITS
+        if self.times == 1:
+            return [place] if self._allowed(bucket, place, place, anywhere) else None
+        start = bisect_right(bucket, (when - self.within) << _ROLE_BITS | _ALL_ROLES)
+        if place == len(bucket) - 1 and not anywhere:
+            return self._match_newest(bucket, start)
+        for first in range(start, place + 1):
+            if not bucket[first] & ELEMENT:
+                continue
+            end = bisect_left(bucket, ((bucket[first] >> _ROLE_BITS) + self.within) << _ROLE_BITS)
+            inside = [i for i in range(first, end) if bucket[i] & ELEMENT]
+            for match in self._choices(inside, place):
+                if self._allowed(bucket, match[0], match[-1], anywhere):
+                    return match
+        return None
+
+    def _match_newest(self, bucket: list[int], start: int) -> list[int] | None:
+        """The same, where the event just read is the newest of its bucket: one look at the window from `start` on.
+
+        It is the last event of every match then, so `window` allows all of them or none, and `span` those that begin
+        after the last forbidden event before it.
+        """
+        last = len(bucket) - 1
+        if last - start + 1 < self.times:
+            return None
+        inside = []
+        for i in range(start, last + 1):
+            roles = bucket[i] & _ALL_ROLES
+            if roles & FORBIDDEN and self.without is not None:
+                if self.without == "window":
+                    return None
+                if i < last:
+                    inside.clear()  # what begins before it, or with it, has it inside; with it only if it is an element
+            if roles & ELEMENT:
+                inside.append(i)
+        return [*inside[: self.times - 1], last] if len(inside) >= self.times else None
+
+    def _choices(self, inside: list[int], place: int) -> Iterator[list[int]]:
+        """The matches that begin with the first of `inside` and contain `place`, the earliest first.
+
+        One for each possible last event: whether a match is allowed depends on its first and its last alone.
+        """
+        times, at = self.times, inside.index(place)
+        for last in range(max(at, times - 1), len(inside)):
+            if last == at or at < times - 1:
+                yield [*inside[: times - 1], inside[last]]
+            elif times > 2:  # noqa: PLR2004 - of two, the first and the last leave no place for a third
+                yield [*inside[: times - 2], place, inside[last]]
+
+    def _allowed(self, bucket: list[int], first: int, last: int, anywhere: list[int] | tuple[()]) -> bool:
+        """Whether nothing forbidden is in the way of a match from `first` to `last`."""
+        if self.without is None:
+            return True
+        moment = bucket[last] >> _ROLE_BITS
+        if self.without == "window":
+            from_time = moment - self.within + 1
+            low = bisect_left(bucket, from_time << _ROLE_BITS)
+            high = bisect_right(bucket, moment << _ROLE_BITS | _ALL_ROLES, lo=last)
+        else:
+            from_time = bucket[first] >> _ROLE_BITS
+            low, high = first + 1, last
+        for i in range(low, high):
+            if bucket[i] & FORBIDDEN:
+                return False
+        if not anywhere:
+            return True
+        # Events of the other bucket have no read order against these: one at the very same time counts as inside.
+        return bisect_left(anywhere, from_time << _ROLE_BITS) == bisect_right(anywhere, moment << _ROLE_BITS | _ALL_ROLES)
+
+    def _make_room(self, memory: JourneyMemory, horizon: int) -> None:
+        """Before a new bucket: drop those that are over, now and then; and the one longest unused at the bound."""
+        buckets = memory.buckets
+        size = len(buckets)
+        if size < 8 or size & (size - 1):  # noqa: PLR2004 - at powers of two: the cost per new value stays constant
+            return
+        over = [value for value, bucket in buckets.items() if bucket[-1] >> _ROLE_BITS <= horizon]
+        if not over and size >= BUCKETS_MAX:
+            over = [min(buckets, key=lambda value: buckets[value][-1])]
+        for value in over:
+            del buckets[value]
+            memory.contents.pop(value, None)
+
+    def _forget(self, memory: JourneyMemory, value: str, places: slice) -> None:
+        del memory.buckets[value][places]
+        if self.keeps_contents:
+            del memory.contents[value][places]
+
+
+def token_of(value: object) -> str:
+    """A JSON value as the name of its bucket: equal values have one name, different ones never share it.
+
+    >>> token_of("tents"), token_of(7), token_of(7.0), token_of("7")
+    ('tents', '\\x007', '\\x007', '7')
+    """
+    if type(value) is str and not value.startswith("\x00"):
+        token = value
+    else:
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        try:
+            token = "\x00" + orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        except TypeError:  # an int beyond 64 bits
+            token = "\x00" + str(value)
+    if len(token) <= VALUE_CHARACTERS_MAX:
+        return token
+    return "\x00#" + blake2b(token.encode(), digest_size=16).hexdigest()

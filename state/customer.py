@@ -1,0 +1,65 @@
+"""What is remembered of one customer, and of one key group: plain records, no behaviour.
+
+Whoever decides (`operators/`) changes a customer's record in place; `state.codec` turns it into bytes. A field is only
+ever added at the end, with a default: older bytes then still decode.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Entry(msgspec.Struct, array_like=True, gc=False):
+    """The last entry of a customer into a journey under one key."""
+
+    at: int
+    """When, in log time (ms)."""
+    refusal_told: bool = False
+    """Whether a `not_entered: reentry` fact was given since: there is one per key and closed period."""
+
+
+class JourneyMemory(msgspec.Struct, array_like=True, gc=False):
+    """What one journey needs to know of one customer."""
+
+    buckets: dict[str, list[int]] = {}
+    """By value -> events remembered for the pattern, as `operators.patterns` codes them, in (event time, read) order."""
+    contents: dict[str, list[dict[str, Any]]] = {}
+    """By value -> what those events held, item for item; only for journeys that use `first` or `matched`."""
+    entries: dict[str, Entry] = {}
+    """Key -> the last entry."""
+
+
+class Customer(msgspec.Struct, array_like=True, gc=False):
+    """Everything that is remembered of one customer."""
+
+    seq: int = 0
+    """The number of the last record (action or fact) that came out for this customer."""
+    seen: dict[int, int] = {}
+    """Hash of a message id -> log time (ms) at which it was read, oldest first."""
+    profile: dict[str, Any] = {}
+    """Attributes as `identify` gave them."""
+    contacts: dict[str, int] = {}
+    """Channel -> log time (ms) of the last action sent on it."""
+    journeys: dict[str, JourneyMemory] = {}
+    """Journey name -> its memory."""
+
+
+class GroupMeta(msgspec.Struct, array_like=True):
+    """How far one key group is, and what it has counted on the way."""
+
+    group: int
+    groups: int
+    position: int = -1
+    """Position in the log of the last record taken in; -1 before the first."""
+    now: int = 0
+    """The group's clock: log time (ms)."""
+    fired_through: int = -1
+    """Timers due up to here (ms) have fired; -1 where none has."""
+    definitions: str = ""
+    """Hash of the definitions in use."""
+    counts: dict[str, int] = {}
+    """`records` = `accepted` + `rejected` + `duplicates`; and `customers`, `late`."""
+    rejected: dict[str, int] = {}
+    """Reason -> rejected records."""
+    actions: dict[str, dict[str, int]] = {}
+    """Journey -> channel -> actions sent."""

@@ -1,0 +1,260 @@
+"""The key-group store: one RocksDB for each key group, one `WriteBatch` for each epoch.
+
+What an epoch changes stays in an overlay in memory until `commit` writes it in one batch, together with how far the
+group is and with an undo record (the values before). So the store on disk always stands at the end of an epoch, and can
+go back by one: the dataflow's recovery store is never more than one epoch behind (why: `state/README.md`).
+
+Customers are kept here as bytes. The cache holds stored forms, not objects: a record is about a tenth of the size of
+its objects, so the same memory holds ten times the customers, and a batch decodes a record once however often its
+customer occurs. Who uses it: `operators.key_group`.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteBufferManager,
+    WriteOptions,
+)
+
+from state.codec import Token, Undo, decode, encode
+from state.customer import GroupMeta
+from state.errors import StateError
+
+CUSTOMERS, TIMERS, META = "customers", "timers", "meta"
+"""Column families. `timers` is part of the layout and empty until a journey can wait."""
+
+_KEY_META, _KEY_UNDO = b"group", b"undo"
+
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """Memory and durability of the stores of one process; every default is visible here."""
+
+    cache_bytes_max: int = 256 << 20
+    """Stored records of hot customers that all stores of the process keep in memory together."""
+    block_cache_bytes: int = 64 << 20
+    """RocksDB's cache of file blocks, shared by all stores of the process."""
+    write_buffer_bytes: int = 128 << 20
+    """RocksDB's memory for unflushed writes, shared by all stores of the process."""
+    write_ahead_log: bool = True
+    """False for state that is thrown away after the run: a crash then loses it."""
+
+
+class StoreMemory:
+    """What the stores of one process share: RocksDB's caches, and the bound of the record cache per store."""
+
+    def __init__(self, options: StoreOptions, stores: int) -> None:
+        """Divide the memory of `options` among `stores` stores."""
+        self.options = options
+        self.cache_bytes_max_each = options.cache_bytes_max // max(stores, 1)
+        self._blocks = Cache(options.block_cache_bytes)
+        self._writes = WriteBufferManager(options.write_buffer_bytes, False)
+
+    def rocksdb_options(self) -> Options:
+        """RocksDB's options for one column family of one store."""
+        table = BlockBasedOptions()
+        table.set_block_cache(self._blocks)
+        table.set_bloom_filter(10, False)  # 10 bits: 1 % false hits; most look-ups of a new customer then read no block
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.create_missing_column_families(True)
+        options.set_block_based_table_factory(table)
+        options.set_write_buffer_manager(self._writes)
+        options.set_write_buffer_size(16 << 20)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_max_open_files(64)  # of each store: 64 stores stay below the usual limit of 1,024 with few levels
+        options.set_keep_log_file_num(2)
+        options.set_max_log_file_size(1 << 20)
+        options.set_stats_dump_period_sec(0)
+        return options
+
+
+class KeyGroupStore:
+    """The customers of one key group, and how far the group is.
+
+    >>> import tempfile
+    >>> memory = StoreMemory(StoreOptions(), stores=1)
+    >>> store = KeyGroupStore(Path(tempfile.mkdtemp()), GroupMeta(group=3, groups=64), memory)
+    >>> store.load(["c-1"])
+    {'c-1': None}
+    >>> store.put("c-1", b"...", replaces=None)
+    >>> store.meta.position = 17
+    >>> store.commit()
+    Token(group=3, position=17, fired_through=-1)
+    >>> store.close()
+    """
+
+    def __init__(self, path: Path, fresh: GroupMeta, memory: StoreMemory, at: Token | None = None) -> None:
+        """Open the store in `path`, or make it.
+
+        Args:
+            path: A directory of this group alone.
+            fresh: The meta of a group that has read nothing; its group and count of groups are held against the store's.
+            memory: What the stores of this process share.
+            at: Where the dataflow goes on from; None at its beginning.
+
+        Raises:
+            StateError: The store is of another group, or of another number of groups, or stands at a place from which
+                there is no way to `at`.
+        """
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        options = memory.rocksdb_options()
+        try:
+            self._db = Rdict(
+                str(path), options, column_families={name: memory.rocksdb_options() for name in (CUSTOMERS, TIMERS, META)}
+            )
+        except Exception as error:  # rocksdict raises bare Exception
+            raise StateError(f"{path}: RocksDB cannot open the state: {error}; {_advice(str(error))}") from error
+        self._customers = self._db.get_column_family(CUSTOMERS)
+        self._customers_handle = self._db.get_column_family_handle(CUSTOMERS)
+        self._meta_family = self._db.get_column_family(META)
+        self._meta_handle = self._db.get_column_family_handle(META)
+        self._write_options = WriteOptions()
+        self._write_options.disable_wal = not memory.options.write_ahead_log
+
+        self._overlay: dict[str, bytes] = {}  # this epoch's values
+        self._before: dict[str, bytes | None] = {}  # what they replace
+        self._young: dict[str, bytes | None] = {}  # two generations of records that were read or written lately:
+        self._old: dict[str, bytes | None] = {}  # when the young one is full it becomes the old one, which is forgotten
+        self._young_bytes = 0
+        self._young_bytes_max = memory.cache_bytes_max_each // 2
+        try:
+            self._open_at(fresh, at)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_at(self, fresh: GroupMeta, at: Token | None) -> None:
+        stored = self._meta_family.get(_KEY_META)
+        meta = decode(stored, GroupMeta) if stored is not None else fresh
+        if (meta.group, meta.groups) != (fresh.group, fresh.groups):
+            raise StateError(
+                f"{self.path}: holds key group {meta.group} of {meta.groups}, but group {fresh.group} of {fresh.groups} was "
+                "to be opened: the number of partitions was changed, or directories were mixed up; use the state's own log, "
+                "or an empty state directory"
+            )
+        wanted = (at.position, at.fired_through) if at else (fresh.position, fresh.fired_through)
+        if (meta.position, meta.fired_through) != wanted:
+            meta = self._undo(meta, fresh, wanted)
+        self.meta = meta
+        self._meta_before = self._meta_family.get(_KEY_META)
+
+    def _undo(self, meta: GroupMeta, fresh: GroupMeta, wanted: tuple[int, int]) -> GroupMeta:
+        """Go back by one epoch, if that leads to `wanted`."""
+        stored = self._meta_family.get(_KEY_UNDO)
+        undo = decode(stored, Undo) if stored is not None else None
+        before = fresh if undo is None or undo.meta is None else decode(undo.meta, GroupMeta)
+        if undo is None or (before.position, before.fired_through) != wanted:
+            raise StateError(
+                f"{self.path}: the state stands at position {meta.position}, the dataflow goes on from position {wanted[0]}, and "
+                "there is no way from one to the other: the two directories are not of one run; restore the pair from one "
+                "backup, or start with both empty to rebuild from the log"
+            )
+        batch = WriteBatch(raw_mode=True)
+        for customer_id, value in undo.customers:
+            key = customer_id.encode()
+            if value is None:
+                batch.delete(key, self._customers_handle)
+            else:
+                batch.put(key, value, self._customers_handle)
+        if undo.meta is None:
+            batch.delete(_KEY_META, self._meta_handle)
+        else:
+            batch.put(_KEY_META, undo.meta, self._meta_handle)
+        batch.delete(_KEY_UNDO, self._meta_handle)
+        self._db.write(batch, self._write_options)
+        return before
+
+    def load(self, customer_ids: Collection[str]) -> dict[str, bytes | None]:
+        """The stored record of each customer; None for one that is new."""
+        found: dict[str, bytes | None] = {}
+        missing = []
+        overlay, young, old = self._overlay, self._young, self._old
+        for customer_id in customer_ids:
+            value = overlay.get(customer_id)
+            if value is None:
+                value = young.get(customer_id)
+                if value is None:
+                    value = old.get(customer_id)
+                    if value is None:
+                        missing.append(customer_id)
+                        continue
+                    self._remember(customer_id, value)
+            found[customer_id] = value
+        if missing:
+            for customer_id, value in zip(missing, self._customers.get([key.encode() for key in missing])):
+                found[customer_id] = value
+                if value is not None:
+                    self._remember(customer_id, value)
+        return found
+
+    def put(self, customer_id: str, value: bytes, replaces: bytes | None) -> None:
+        """Set the record of a customer; written by the next `commit`. `replaces` is what `load` gave for it."""
+        if customer_id not in self._overlay:
+            self._before[customer_id] = replaces
+        self._overlay[customer_id] = value
+
+    def commit(self) -> Token:
+        """End the epoch; afterwards the store on disk stands here.
+
+        1. the epoch's values, 2. the undo record, 3. the meta: one batch, so all of it lands or nothing does;
+        4. what was the overlay becomes cache.
+        """
+        if not self._overlay and self._meta_before == encode(self.meta):
+            return self.token()
+        batch = WriteBatch(raw_mode=True)
+        put, handle = batch.put, self._customers_handle
+        for customer_id, value in self._overlay.items():  # 1
+            put(customer_id.encode(), value, handle)
+        undo = Undo(self._meta_before, list(self._before.items()))
+        put(_KEY_UNDO, encode(undo), self._meta_handle)  # 2
+        meta = encode(self.meta)
+        put(_KEY_META, meta, self._meta_handle)  # 3
+        try:
+            self._db.write(batch, self._write_options)
+        except Exception as error:
+            raise StateError(f"{self.path}: RocksDB cannot write the state: {error}; {_advice(str(error))}") from error
+        self._meta_before = meta
+        for customer_id, value in self._overlay.items():  # 4
+            self._remember(customer_id, value)
+        self._overlay.clear()
+        self._before.clear()
+        return self.token()
+
+    def token(self) -> Token:
+        """Where the group stands now."""
+        return Token(self.meta.group, self.meta.position, self.meta.fired_through)
+
+    def close(self) -> None:
+        """Give the directory back. What was not committed is forgotten."""
+        # The handles of column families keep RocksDB's lock until they go.
+        self._customers = self._meta_family = self._customers_handle = self._meta_handle = None
+        self._db.close()
+
+    def _remember(self, customer_id: str, value: bytes) -> None:
+        self._young[customer_id] = value
+        self._young_bytes += len(value) + 150  # the dict's and the objects' own overhead, roughly
+        if self._young_bytes > self._young_bytes_max:
+            self._old = self._young
+            self._young = {}
+            self._young_bytes = 0
+
+
+def _advice(error: str) -> str:
+    """What to do next about an error of RocksDB, as far as its text tells."""
+    if "lock" in error.lower():
+        return "another process works on it: stop that one first"
+    if "No space" in error:
+        return "make room on the disk and start again; nothing is lost"
+    if "Corruption" in error:
+        return "restore the directory from a backup, or delete it and rebuild it from the log"
+    return "see RocksDB's LOG file in that directory"
