@@ -10,6 +10,7 @@ import heapq
 import io
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,15 +18,15 @@ import zstandard
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from flows.external_sort import ExternalSort, FrameWriter, read_frames, write_all
-from operators.decode import address_of
-from operators.log import EVENT, HEARTBEAT, LogBatch, LogRecord
+from operators.decode import UNREADABLE, address_of, read_address
+from operators.log import LogItem, LogRecord
 from state.errors import InputError, SojournError
 from state.keygroups import GROUPS_FOR_FILES, group_of
 
 LINE_BYTES_MAX = 256 << 20
 """A file whose line is longer is no file of JSON lines; without a bound it would be read into memory whole."""
 
-BATCH_RECORDS = 32_768
+BATCH_RECORDS = 262_144
 """Records read in one go: some 500 for each of 64 groups, so that a batch finds a customer more than once."""
 
 _BLOCK_BYTES = 1 << 20
@@ -39,7 +40,7 @@ class Unsorted(SojournError):
 
 
 class Progress:
-    """How far the reading is, for whoever shows it."""
+    """How far the reading is, for whoever shows it, and what ended it early."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         """Begin at nothing read."""
@@ -47,6 +48,8 @@ class Progress:
         self.bytes_read = 0
         self.records = 0
         self.log_time = 0
+        self.failure: SojournError | None = None
+        """The source ends as if the input did; whoever runs the dataflow looks here and throws the outcome away."""
 
 
 def check_files(files: Sequence[Path]) -> None:
@@ -108,10 +111,15 @@ def file_lines(path: Path, number: int, progress: Progress) -> Iterator[Line]:
     for line, raw in enumerate(read_lines(path, progress), 1):
         if not raw or raw.isspace():
             continue
-        customer_id, own = address_of(raw)
-        if own is not None:
+        try:
+            customer_id, own = address_of(read_address(raw))
+        except UNREADABLE:
+            customer_id, own = "", None
+        if own is None:
+            yield time, number, line, "", raw
+        else:
             time = own
-        yield time, number, line, customer_id, raw
+            yield time, number, line, customer_id, raw
 
 
 def in_order(lines: Iterable[Line], path: Path) -> Iterator[Line]:
@@ -157,54 +165,56 @@ def read_sorted(spool: Path, progress: Progress) -> Iterator[Line]:
         yield item
 
 
-class _Dealer(StatefulSourcePartition[tuple[str, LogBatch], int]):
-    """Reads the sequence in batches and deals each record to its key group."""
+class _Dealer(StatefulSourcePartition[LogItem, int]):
+    """Reads the sequence in batches and deals each record to its customer, each customer to their key group."""
 
     def __init__(self, lines: Iterator[Line], progress: Progress, groups: int) -> None:
         self._lines = lines
         self._progress = progress
         self._groups = groups
-        self._group_of: dict[str, int] = {}
         self._position = 0
         self._over = False
 
-    def next_batch(self) -> list[tuple[str, LogBatch]]:
+    def next_batch(self) -> list[LogItem]:
         """The next records, a batch for each group that has any; at the end, the time of the last to every group."""
         if self._over:
             raise StopIteration
-        dealt: dict[int, list[LogRecord]] = {}
-        position, known, groups, time = self._position, self._group_of, self._groups, self._progress.log_time
-        count = 0
-        for time, file, line, customer_id, raw in self._lines:  # noqa: B007
-            group = known.get(customer_id)
-            if group is None:
-                if len(known) >= 200_000:  # noqa: PLR2004 - about 30 MB; hashing anew costs a microsecond
-                    known.clear()
-                group = known[customer_id] = group_of(customer_id.encode(), groups)
-            record = (EVENT, position, time, None, raw, file << 48 | line)
-            if group in dealt:
-                dealt[group].append(record)
-            else:
-                dealt[group] = [record]
+        try:
+            return self._deal()
+        except (InputError, Unsorted) as error:
+            self._progress.failure = error
+            raise StopIteration from error
+
+    def _deal(self) -> list[LogItem]:
+        position, time = self._position, self._progress.log_time
+        by_customer: dict[str, list[LogRecord]] = {}
+        for time, file, line, customer_id, raw in islice(self._lines, BATCH_RECORDS):  # noqa: B007
+            record = (position, time, time if customer_id else None, raw, file << 48 | line)
             position += 1
-            count += 1
-            if count == BATCH_RECORDS:
-                break
-        else:
-            self._over = True
-            for group in range(groups):
-                dealt.setdefault(group, []).append((HEARTBEAT, position, time, None, None, 0))
-        self._position = position
-        self._progress.records = position
+            if customer_id in by_customer:
+                by_customer[customer_id].append(record)
+            else:
+                by_customer[customer_id] = [record]
+        self._over = position - self._position < BATCH_RECORDS
+        self._position = self._progress.records = position
         self._progress.log_time = time
-        return [(str(group), (group, records)) for group, records in dealt.items()]
+
+        groups = self._groups
+        dealt: dict[int, dict[str, list[LogRecord]]] = {group: {} for group in range(groups)} if self._over else {}
+        for customer_id, records in by_customer.items():
+            group = group_of(customer_id.encode(), groups)
+            if group in dealt:
+                dealt[group][customer_id] = records
+            else:
+                dealt[group] = {customer_id: records}
+        return [(str(group), (group, position - 1, time, records, [], False)) for group, records in dealt.items()]
 
     def snapshot(self) -> int:
         """The position of the next record."""
         return self._position
 
 
-class FilesSource(FixedPartitionedSource[tuple[str, LogBatch], int]):
+class FilesSource(FixedPartitionedSource[LogItem, int]):
     """The sequence of all lines as one partition; whichever worker has it deals to all."""
 
     def __init__(self, lines: Iterator[Line], progress: Progress, groups: int = GROUPS_FOR_FILES) -> None:

@@ -19,9 +19,10 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink
 
+from flows.guard import ends_process
 from operators.customer_step import CustomerStep
 from operators.key_group import KeyGroup, KeyGroupLogic, Out
-from operators.log import LogBatch
+from operators.log import LogItem
 from operators.plan import Plan
 from state.codec import Token
 from state.customer import GroupMeta
@@ -31,16 +32,23 @@ OpenGroup = Callable[[int, "Token | None"], KeyGroup]
 
 
 def build(
-    source: FixedPartitionedSource[tuple[str, LogBatch], int],
+    source: FixedPartitionedSource[LogItem, int],
     open_group: OpenGroup,
     sink: FixedPartitionedSink[list[Out], object],
 ) -> Dataflow:
     """The dataflow between a source of the log and a sink."""
     flow = Dataflow("orchestrate")
     log = op.input("log", flow, source)
-    told = op.stateful_batch("customers", log, lambda resume: KeyGroupLogic(open_group, resume))
+    told = op.stateful_batch("customers", log, lambda resume: _Logic(ends_process(open_group), resume))
     op.output("out", told, sink)
     return flow
+
+
+class _Logic(KeyGroupLogic):
+    """The logic of `operators`, with errors of the outside world (a full disk) ending the process."""
+
+    on_batch = ends_process(KeyGroupLogic.on_batch)
+    snapshot = ends_process(KeyGroupLogic.snapshot)
 
 
 def group_opener(plan: Plan, directory: Path, groups: int, options: StoreOptions, stores: int) -> OpenGroup:

@@ -56,7 +56,7 @@ _FIRST_NAMES = (
     "Anna", "Ben", "Chiara", "Daniel", "Elif", "Finn", "Grace", "Hugo", "Ines", "Jakub", "Kaja", "Luca", "Maya", "Noah",
     "Olga", "Paul", "Rosa", "Samir", "Tess", "Uma", "Viktor", "Wanda", "Yusuf", "Zoë", "José", "Łucja", "Jürgen",
 )  # fmt: skip
-_ZONES = (  # name, locale, hours ahead of UTC in winter: good enough for a daily rhythm
+_ZONES = (  # eight: name, locale, hours ahead of UTC in winter (good enough for a daily rhythm)
     ("Europe/Berlin", "de-DE", 1), ("Europe/Berlin", "de-AT", 1), ("Europe/London", "en-GB", 0),
     ("Europe/Paris", "fr-FR", 1), ("Europe/Madrid", "es-ES", 1), ("Europe/Warsaw", "pl-PL", 1),
     ("Europe/Helsinki", "fi-FI", 2), ("America/New_York", "en-US", -5),
@@ -95,7 +95,7 @@ class _Customer(NamedTuple):
     """One customer, computed from the number and 64 random-looking bits: other bits for other habits."""
 
     number: int
-    bits: int  # 0-2 zone, 3-5 signs in, 6-7 and 16-18 consents, 8-15 name, 19-44 favourites
+    bits: int  # 3-5 signs in, 6-7 and 16-18 consents, 8-15 name, 19-44 favourites
 
     @property
     def wants_mail(self) -> bool:
@@ -108,7 +108,7 @@ class _Customer(NamedTuple):
         box = name.lower().encode("ascii", "ignore").decode()
         return (
             f'"email":"{box}.{self.number:05d}@example.{domain}","first_name":"{name}",'
-            f'"timezone":"{_ZONES[self.bits & 7][0]}","consents":{{"email_marketing":{no_yes[self.wants_mail]},'
+            f'"timezone":"{_ZONES[self.number % 8][0]}","consents":{{"email_marketing":{no_yes[self.wants_mail]},'
             f'"push_marketing":{no_yes[self.bits >> 16 & 1]},"sms_marketing":{no_yes[self.bits >> 17 & 3 == 0]}}}'
         )
 
@@ -176,7 +176,7 @@ def _in_log_order(
         known = signed_in[customer.number] == 1
         signs_in = not known and customer.bits >> 3 & 7 != 0 and rnd() < 0.8  # one in eight never does
         signed_in[customer.number] = known or signs_in
-        zone, locale, _ = _ZONES[customer.bits & 7]
+        zone, locale, _ = _ZONES[customer.number % 8]
         context = f'"context":{{"session_id":"s-{visits:07d}","timezone":"{zone}","locale":"{locale}"'
         for at_ms, who, what, facts, path in _visit(rnd, customer, now_ms, known=known, signs_in=signs_in):
             received_ms = at_ms + 20 + int(rnd() * 380)
@@ -228,9 +228,8 @@ def _who_comes(rnd: Callable[[], float], customers: int, salt: int, now_ms: int)
     while True:
         dice = rnd()
         number = int(customers * (0.12 * dice + 0.88 * dice * dice * dice)) * _SPREAD % customers
-        bits = _mixed(salt + ~number)
-        if rnd() * 30 < _RHYTHM[(now_ms // _HOUR_MS + _ZONES[bits & 7][2]) % 24]:
-            return _Customer(number, bits)
+        if rnd() * 30 < _RHYTHM[(now_ms // _HOUR_MS + _ZONES[number % 8][2]) % 24]:
+            return _Customer(number, _mixed(salt + ~number))
 
 
 def _visit(
@@ -334,7 +333,7 @@ def _mixed(number: int) -> int:
     return number ^ number >> 31
 
 
-# Looked up because formatting them took a third of the time of a line.
+# Looked up, not formatted: 0.35 us a time instead of 1.2 us (timeit), two times a line of some 11 us.
 _SECONDS = tuple(f"{second:02d}" for second in range(60))
 _MILLISECONDS = tuple(f".{ms:03d}Z" for ms in range(1_000))
 

@@ -1,6 +1,6 @@
 """The customer as a state machine: one event in; records out, and the customer changed.
 
-    take(customer, event, now) -> records
+    take(customer, events, each with its now) -> records
 
 No clock, no chance, no input or output: `now` is data, and the same calls give the same records, live and in replay.
 The order for one event is fixed: seen before? -> profile -> journeys that look at it, by name: what forbids, then what
@@ -42,34 +42,39 @@ class CustomerStep:
         self.plan = plan
         self._watches = plan.watches
 
-    def take(self, customer: Customer, event: Event, now: int, records: Records) -> bool:
-        """Take in one event of a customer.
+    def take(self, customer: Customer, customer_id: str, events: list[tuple[Event, int]], records: Records) -> int:
+        """Take in events of one customer, in the log's order.
 
         Args:
             customer: The customer's record; changed.
-            event: The event.
-            now: The clock of the customer's key group, with this event's log time in it.
+            customer_id: Whose it is.
+            events: The events, each with `now`: the clock of the customer's key group as it was read.
             records: Where to append what comes out.
 
         Returns:
-            False for a duplicate, which changes nothing but `seq`.
+            How many were duplicates, which change nothing but `seq`.
         """
-        seen = customer.seen
-        digest = xxh3_64_intdigest(event.message_id.encode())
-        before = seen.get(digest)
-        if before is not None and before > now - DEDUPE_MS:
-            details = {"message_id": event.message_id, "event": event.name, "first_seen_at": format_instant(before)}
-            records.append((FACTS, fact(customer, event.customer_id, "duplicate", now, **details)))
-            return False
-        if seen:
-            self._forget_seen(seen, now - DEDUPE_MS)
-        seen[digest] = now
+        seen, watches_of = customer.seen, self._watches.get
+        duplicates = 0
+        for event, now in events:
+            digest = xxh3_64_intdigest(event.message_id.encode())
+            if seen:
+                before = seen.get(digest)
+                if before is not None and before > now - DEDUPE_MS:
+                    duplicates += 1
+                    self._duplicate(customer, event, now, before, records)
+                    continue
+                for oldest in seen.values():
+                    if oldest <= now - DEDUPE_MS or len(seen) >= SEEN_MAX:
+                        self._forget_seen(seen, now - DEDUPE_MS)
+                    break
+            seen[digest] = now
 
-        if event.kind == "identify" and event.properties:
-            self._identify(customer, event, now, records)
-
-        watches = self._watches.get(event.name)
-        if watches is not None:
+            if event.kind == "identify" and event.properties:
+                self._identify(customer, event, now, records)
+            watches = watches_of(event.name)
+            if watches is None:
+                continue
             scope: dict[str, Any] | None = None
             for watch in watches:
                 if watch.where is not None:
@@ -79,7 +84,12 @@ class CustomerStep:
                     if not watch.where.holds(scope):
                         continue
                 self._look(watch, customer, event, now, records)
-        return True
+        return duplicates
+
+    @staticmethod
+    def _duplicate(customer: Customer, event: Event, now: int, before: int, records: Records) -> None:
+        details = {"message_id": event.message_id, "event": event.name, "first_seen_at": format_instant(before)}
+        records.append((FACTS, fact(customer, event.customer_id, "duplicate", now, **details)))
 
     @staticmethod
     def _forget_seen(seen: dict[int, int], horizon: int) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from operators.events import Event, Rejected
-from state.instants import INSTANT_MS_MAX, parse_instant
+from state.instants import parse_instant
 
 REASONS = {
     "too_large": "the record has more bytes than are taken",
@@ -44,16 +44,37 @@ ID_CHARACTERS_MAX = 1024
 FUTURE_MS_MAX = 86_400_000
 """How far event time may be ahead of log time: a day, for clocks set to the wrong zone."""
 
+_TIMES = "write RFC 3339, such as 2026-01-05T10:00:00.000Z, or Unix milliseconds, from 1970 to 2099"
 _NAMED_BY_TYPE = {name: name for name in ("identify", "page", "screen", "group", "alias")}
 _WITH_TRAITS = ("identify", "group")
 
 
+_TextOrNumber = str | int | float | None
+
+
 class _Envelope(msgspec.Struct, gc=False):
-    """The fields that are read; any type, so that a wrong one is told in our words."""
+    """The fields that are read, with the types that they should have."""
+
+    type: str
+    event: str | None = None
+    userId: str | int | None = None  # noqa: N815 - the names of the spec
+    anonymousId: str | int | None = None  # noqa: N815
+    messageId: str | int | None = None  # noqa: N815
+    timestamp: _TextOrNumber = None
+    originalTimestamp: Any = None  # noqa: N815
+    sentAt: Any = None  # noqa: N815
+    receivedAt: Any = None  # noqa: N815
+    properties: dict[str, Any] | None = None
+    traits: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+
+
+class _LooseEnvelope(msgspec.Struct, gc=False):
+    """The same of any type, to tell a wrong one in our words."""
 
     type: Any = None
     event: Any = None
-    userId: Any = None  # noqa: N815 - the names of the spec
+    userId: Any = None  # noqa: N815
     anonymousId: Any = None  # noqa: N815
     messageId: Any = None  # noqa: N815
     timestamp: Any = None
@@ -65,36 +86,45 @@ class _Envelope(msgspec.Struct, gc=False):
     context: Any = None
 
 
-class _Address(msgspec.Struct, gc=False):
-    """The few fields that say where a record belongs and when it arrived."""
+class Address(msgspec.Struct, gc=False):
+    """The few fields that say whose record it is and when it arrived."""
 
     userId: Any = None  # noqa: N815
     anonymousId: Any = None  # noqa: N815
     timestamp: Any = None
+    receivedAt: Any = None  # noqa: N815
     originalTimestamp: Any = None  # noqa: N815
     sentAt: Any = None  # noqa: N815
-    receivedAt: Any = None  # noqa: N815
 
 
 _read = msgspec.json.Decoder(_Envelope).decode
-_read_address = msgspec.json.Decoder(_Address).decode
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_read_loosely = msgspec.json.Decoder(_LooseEnvelope).decode
+read_address = msgspec.json.Decoder(Address).decode
+"""Bytes to `Address`; raises one of `UNREADABLE`."""
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def decode(raw: bytes, log_time: int) -> Event | Rejected:
+def decode(raw: bytes, log_time: int | None, own_time: bool = False) -> Event | Rejected:
     """Read one record.
 
     Args:
         raw: The bytes of one JSON object.
-        log_time: When it arrived (ms); times of the record itself are held against it.
+        log_time: When it arrived (ms); times of the record itself are held against it. None where only the record
+            could have told and does not.
+        own_time: Whether `log_time` was taken from the record itself (`address_of`), so that it need not be read again.
     """
-    if len(raw) > RECORD_BYTES_MAX:
-        return Rejected("too_large", f"{len(raw):,} bytes; at most {RECORD_BYTES_MAX:,} are taken")
+    size = len(raw)
+    if size > RECORD_BYTES_MAX:
+        return Rejected("too_large", f"{size:,} bytes; at most {RECORD_BYTES_MAX:,} are taken")
+    found: Any
     try:
         found = _read(raw)
-    except _UNREADABLE as error:
-        return _why_unreadable(raw, error)
-    if len(raw) > 2 * DEPTH_MAX and raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and _depth(raw) > DEPTH_MAX:
+    except UNREADABLE:
+        try:
+            found = _read_loosely(raw)
+        except UNREADABLE as error:
+            return _why_unreadable(raw, error)
+    if size > 2 * DEPTH_MAX and raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and _depth(raw) > DEPTH_MAX:
         return _too_deep()
 
     kind = found.type
@@ -102,34 +132,42 @@ def decode(raw: bytes, log_time: int) -> Event | Rejected:
         name = found.event
         if type(name) is not str or not name:
             return Rejected("no_event_name", f"`event` is {_shown(name)}; a `track` needs the name of the event there")
+        properties = found.properties
     else:
         name = _NAMED_BY_TYPE.get(kind) if type(kind) is str else None
         if name is None:
             return Rejected("bad_type", f"`type` is {_shown(kind)}; write one of track, identify, page, screen, group, alias")
-
-    customer_id = customer_id_of(found.userId, found.anonymousId)
-    if type(customer_id) is not str:
-        return customer_id
-
-    time = parse_instant(found.timestamp)
-    if time is None:
-        time = _time_of(found, log_time)
-        if type(time) is not int:
-            return time
-    if time > log_time + FUTURE_MS_MAX:
-        return Rejected("future", f"`timestamp` {_shown(found.timestamp)} is more than a day after the record's log time")
-
-    properties = found.traits if kind in _WITH_TRAITS else found.properties
-    if properties is None:
+        properties = found.traits if kind in _WITH_TRAITS else found.properties
+    if type(properties) is not dict:
+        if properties is not None:
+            field = "traits" if kind in _WITH_TRAITS else "properties"
+            return Rejected("bad_properties", f"`{field}` is {_shown(properties)}; it must be an object")
         properties = {}
-    elif type(properties) is not dict:
-        field = "traits" if kind in _WITH_TRAITS else "properties"
-        return Rejected("bad_properties", f"`{field}` is {_shown(properties)}; it must be an object")
     context = found.context
-    if context is None:
+    if type(context) is not dict:
+        if context is not None:
+            return Rejected("bad_properties", f"`context` is {_shown(context)}; it must be an object")
         context = {}
-    elif type(context) is not dict:
-        return Rejected("bad_properties", f"`context` is {_shown(context)}; it must be an object")
+
+    customer_id = found.userId
+    if type(customer_id) is not str or not 0 < len(customer_id) <= ID_CHARACTERS_MAX:
+        customer_id = customer_id_of(customer_id, found.anonymousId)
+        if type(customer_id) is not str:
+            return customer_id
+
+    stamp = found.timestamp
+    if log_time is None:
+        return _no_log_time(found)
+    if own_time and stamp is not None and (found.receivedAt is None or found.receivedAt == stamp):
+        time = log_time
+    else:
+        time = parse_instant(stamp)
+        if time is None:
+            time = _time_of(found, log_time)
+            if type(time) is not int:
+                return time
+        if time > log_time + FUTURE_MS_MAX:
+            return Rejected("future", f"`timestamp` {_shown(stamp)} is more than a day after the record's log time")
 
     message_id = found.messageId
     if type(message_id) is not str or not message_id:
@@ -138,17 +176,13 @@ def decode(raw: bytes, log_time: int) -> Event | Rejected:
     return Event(kind, name, customer_id, message_id, time, properties, context)
 
 
-def address_of(raw: bytes) -> tuple[str, int | None]:
+def address_of(found: Address) -> tuple[str, int | None]:
     """Whose record it is and when it arrived, for a record that no log has dealt and stamped yet.
 
     Returns:
         The customer id (empty where there is none that can be used) and the log time (ms; None where it has none):
         `receivedAt`, else the event's own time.
     """
-    try:
-        found = _read_address(raw)
-    except _UNREADABLE:
-        return "", None
     customer_id = customer_id_of(found.userId, found.anonymousId)
     received = found.receivedAt
     time = parse_instant(found.timestamp if received is None else received)
@@ -180,11 +214,7 @@ def customer_id_of(user_id: object, anonymous_id: object) -> str | Rejected:
 def _time_of(found: Any, log_time: int | None) -> int | Rejected:
     """The event time where `timestamp` does not say it: by the spec, receivedAt - (sentAt - originalTimestamp)."""
     if found.timestamp is not None:
-        return Rejected(
-            "bad_time",
-            f"`timestamp` is {_shown(found.timestamp)}; write RFC 3339, such as 2026-01-05T10:00:00.000Z, or Unix "
-            f"milliseconds, from 1970 to {1970 + INSTANT_MS_MAX // 31_556_952_000}",
-        )
+        return Rejected("bad_time", f"`timestamp` is {_shown(found.timestamp)}; {_TIMES}")
     original, sent, received = (parse_instant(t) for t in (found.originalTimestamp, found.sentAt, found.receivedAt))
     arrived = received if received is not None else log_time
     if original is not None:
@@ -192,6 +222,14 @@ def _time_of(found: Any, log_time: int | None) -> int | Rejected:
     if arrived is not None:
         return arrived
     return Rejected("no_time", "there is no `timestamp`, and no other time to take its place")
+
+
+def _no_log_time(found: Any) -> Rejected:
+    """Why a record that no log has stamped has no log time."""
+    if found.receivedAt is not None:
+        return Rejected("bad_time", f"`receivedAt` is {_shown(found.receivedAt)}; {_TIMES}")
+    why = _time_of(found, None)
+    return why if type(why) is Rejected else Rejected("no_time", "there is no time that can be used")
 
 
 def _why_unreadable(raw: bytes, error: Exception) -> Rejected:

@@ -11,7 +11,7 @@ class Event(msgspec.Struct, gc=False):
     kind: str
     """`track`, `identify`, `page`, `screen`, `group` or `alias`."""
     name: str
-    """`event` of a `track`; the type itself (`page`, `identify`, ...) for the others."""
+    """`event` of a `track`; the kind itself for the others."""
     customer_id: str
     message_id: str
     time: int

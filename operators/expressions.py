@@ -35,7 +35,8 @@ operators.expressions.ExpressionError: 'evnt' is not a name here (column 1 of "e
 
 How it is safe: the scanner lets through only the tokens listed here, `ast` parses what is left, every node is checked
 against the grammar, and then *new* source is written from the checked tree. That source holds literals, calls of the helpers
-below and nothing that the author named: names and keys appear in it only as quoted strings, `__builtins__` is empty.
+below, the fields of `Event`, and nothing that the author named: names and keys appear in it only as quoted strings, and
+`__builtins__` is empty.
 
 How fast: see TIMINGS
 """
@@ -165,6 +166,7 @@ _EVENT_FIELDS: Final = ("name", "time", "message_id")
 # Segment's own events are at most 5 deep; an order of more than 1,000 lines is compared by its first 1,000.
 PATH_CHARS_MAX: Final = 200
 PATH_VALUES_MAX: Final = 1_000
+_KEY = re.compile(r"([\w$-]+)(\[\])?")
 
 
 def compile_path(text: str) -> Path:
@@ -187,7 +189,7 @@ def compile_path(text: str) -> Path:
     keys: list[tuple[str, bool]] = []
     place = len(root) + 1
     for segment in written or [""]:
-        found = re.fullmatch(r"([\w$-]+)(\[\])?", segment)
+        found = _KEY.fullmatch(segment)
         if found is None:
             what = f"{segment!r} is not a key" if segment else "a key is missing"
             instead = "write letters, digits, _, - and $, and [] for any item of a list, as properties.products[].category"
@@ -201,14 +203,15 @@ def compile_path(text: str) -> Path:
 
 def _instead_of_path(text: str, root: str, written: list[str]) -> str:
     known = (*_EVENT_DATA, *_EVENT_FIELDS)
+    rule = f"a path begins with {', '.join(known)}"
+    if not all(map(_KEY.fullmatch, text.split("."))):
+        return f"write letters, digits, _, - and $; {rule}"
     if root == "event" and written and written[0] in known:
         return f"write {'.'.join(written)}"
     if root in _EVENT_FIELDS:
         return f"write {root}, which has no parts"
-    if written and (near := _nearest(root, _EVENT_DATA)):
-        return f"write {'.'.join((near, *written))}"
-    near = None if written else _nearest(root, _EVENT_FIELDS)
-    return f"write {near}" if near else f"write properties.{text} for a property; a path begins with {', '.join(known)}"
+    near = _nearest(root, _EVENT_DATA if written else _EVENT_FIELDS)
+    return f"write {'.'.join((near, *written))}" if near else f"write properties.{text} for a property; {rule}"
 
 
 def _field_values(name: str) -> Callable[[Any], list[object]]:
@@ -238,6 +241,7 @@ def _one_value(root: str, keys: tuple[str, ...]) -> Callable[[Any], list[object]
 
 def _many_values(root: str, keys: tuple[tuple[str, bool], ...]) -> Callable[[Any], list[object]]:
     def values(event: Any) -> list[object]:
+        value: Any
         found: list[Any] = [getattr(event, root)]
         for key, opened in keys:
             below: list[Any] = []
@@ -394,8 +398,6 @@ def _scan(text: str) -> _Scanned:
             kind = "value" if word in ("True", "False", "None") else "mark"
             pieces.append(word)
         else:
-            if word_before == "." and kind != "name":
-                raise _error(text, place, f"{word} after a dot is not a name", f"write [{word!r}] instead of .{word}")
             if kind == "duration":
                 try:
                     durations[place + 1] = parse_duration(word, allow_zero=True)
@@ -405,6 +407,9 @@ def _scan(text: str) -> _Scanned:
             else:
                 _CHECKS[kind](text, word, place, word_before)
                 pieces.append(word)
+            if word_before == "." and kind != "name":
+                key = word if kind == "text" else f"'{word}'"
+                raise _error(text, place, f"{word} after a dot is not a name", f"write [{key}] instead of .{word}")
             if before == "value":
                 _refuse_neighbours(text, (word_before, before_place), (word, place))
             kind = "value"
@@ -744,14 +749,16 @@ class _Writer:
             node = node.value
         links.reverse()
         path: str | None = None
+        of_event = False
         if isinstance(node, ast.Name) and not isinstance(self.literal(node), int):
             path = node.id
+            of_event = path in _EVENT_ROOTS
             operand = self.root(node)
         else:
             if isinstance(links[0], ast.Attribute) and isinstance(node, (*_FIXED_KINDS, ast.Name)):
                 raise self.error(node, f"{self.written(node)} has no parts", "write a name before the dot, such as event.name")
             operand = self.value(node)
-        for depth, link in enumerate(links):
+        for link in links:
             key = self.key(link)
             constant = key.constant
             if path is not None and not (isinstance(constant, str) and re.fullmatch(r"[\w$-]+", constant)):
@@ -759,7 +766,8 @@ class _Writer:
                 path = None
             if path is not None:
                 path = f"{path}.{constant}"
-            operand = self.part(operand, key, of_event=depth == 0 and path is not None and path.split(".")[0] in _EVENT_ROOTS)
+            operand = self.part(operand, key, of_event=of_event)
+            of_event = False
         if path is not None:
             self.paths_read.add(path)
         return operand
@@ -794,8 +802,8 @@ class _Writer:
             raise self.error(node, what, f"write {_INSTEAD_OF_NAME[name]}")
         if name in FUNCTIONS:
             raise self.error(node, what, f"it is a function; write {_usage(name)}")
-        if re.search(r"\w-$", self.text[: self.place(node)]):
-            raise self.error(node, what, f"a key with '-' in it goes in brackets and quotes, as properties['a-{name}']")
+        if glued := re.search(r"(\w+)-$", self.text[: self.place(node)]):
+            raise self.error(node, what, f"write ['{glued[1]}-{name}'] in brackets and quotes if that is one key")
         if near := _nearest(name, self.names, 0.7):
             raise self.error(node, what, f"write {near!r}")
         hints = [f"the names here are {', '.join(sorted(self.names))}"] if self.names else ["there are no names here"]
@@ -860,12 +868,16 @@ class _Writer:
             raise self.error(node, f"{self.written(node)!r} is not part of the language", "write + - * or /")
         mark, helper = _ARITHMETIC[type(node.op)]
         left, right = self.value(node.left), self.value(node.right)
+        shifts_left = mark in "+-" and self.is_duration(node.right)
+        shifts_right = mark == "+" and self.is_duration(node.left)
         for part, operand in ((node.left, left), (node.right, right)):
-            if mark != "+" or not isinstance(operand.constant, (str, list, tuple)):
+            joins = mark == "+" and isinstance(operand.constant, (str, list, tuple))
+            is_date = shifts_left and part is node.left and isinstance(operand.constant, str)
+            if not joins and not is_date:
                 self.check_number(part, operand)
-        if mark in "+-" and self.is_duration(node.right):
+        if shifts_left:
             left = self.moment(left)
-        elif mark == "+" and self.is_duration(node.left):
+        elif shifts_right:
             right = self.moment(right)
         return self.stored(f"{helper}({left.code}, {right.code})")
 
@@ -1042,6 +1054,7 @@ class _Writer:
 _NUMBERS: Final = frozenset({int, float})
 _SCALARS: Final = frozenset({int, float, str, bool})
 _LISTS: Final = frozenset({list, tuple})
+_KEYED: Final = frozenset({set, frozenset, dict})
 _WITHOUT_PARTS: Final = _SCALARS | _LISTS | {type(None), set, frozenset}
 
 
@@ -1137,7 +1150,7 @@ def _contains(container: Any, item: Any) -> bool:
             return any(_equal(item, one) for one in container)
         budget = [COMPARED_MAX]
         return any(one is not None and _alike(item, one, budget) for one in container)
-    return isinstance(container, (Set, Mapping)) and _has(container, item)
+    return (kind in _KEYED or isinstance(container, (Set, Mapping))) and _has(container, item)
 
 
 def _is_ordered(left: object, right: object) -> bool:

@@ -6,6 +6,7 @@ at the end of the module.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
@@ -13,12 +14,12 @@ from bytewax.operators import StatefulBatchLogic
 from operators.customer_step import CustomerStep, Records
 from operators.decode import decode
 from operators.events import Event, Rejected
-from operators.log import EVENT, HEARTBEAT, LogBatch, LogRecord
+from operators.log import LogBatch, LogRecord
 from operators.records import ACTIONS, PROFILES, REJECTED, to_json
 from state.codec import Token, decode_customer, encode_customer
 from state.codec import decode as decode_token
 from state.codec import encode as encode_token
-from state.customer import Customer
+from state.customer import Customer, GroupMeta
 from state.keygroups import group_of
 from state.store import KeyGroupStore
 
@@ -39,115 +40,116 @@ class KeyGroup:
         self._step = step
         store.meta.definitions = step.plan.hash
 
-    def take(self, records: Iterable[LogRecord]) -> list[Out]:
-        """Take in the next records of the group's log."""
+    def take(self, batch: LogBatch) -> list[Out]:
+        """Take in the next records of the group's log; give all that comes out of them."""
+        group, position, now, by_key, unread, keyed = batch
         out: list[Out] = []
-        events = self._read(records, out)
-        if not events:
-            return out
-        meta, step, store = self.store.meta, self._step.take, self.store
-        loaded = store.load({event.customer_id for event, _ in events})
-        customers: dict[str, Customer] = {}
+        store, meta, step = self.store, self.store.meta, self._step
+        loaded = store.load(by_key)
         told: Records = []
-        profiles: dict[str, dict[str, Any]] = {}
-        accepted = duplicates = 0
-        for event, now in events:
-            customer_id = event.customer_id
-            customer = customers.get(customer_id)
-            if customer is None:
-                stored = loaded[customer_id]
-                if stored is None:
-                    meta.counts["customers"] = meta.counts.get("customers", 0) + 1
-                    customer = Customer()
-                else:
-                    customer = decode_customer(stored)
-                customers[customer_id] = customer
-            if step(customer, event, now, told):
-                accepted += 1
+        counted = Counted()
+        for key, records in by_key.items():
+            events = self._read(key, records, keyed, loaded.get(key) is None, out, counted)
+            if not events:
+                continue
+            stored = loaded[key]
+            if stored is None:
+                counted.customers += 1
+                customer = Customer()
             else:
-                duplicates += 1
+                customer = decode_customer(stored)
+            counted.duplicates += step.take(customer, key, events, told)
+            store.put(key, encode_customer(customer), stored)
             if told:
-                for topic, record in told:
-                    if topic == PROFILES:
-                        profiles[customer_id] = record
-                        continue
-                    out.append((topic, customer_id, record["seq"], to_json(record), None))
-                    if topic.startswith(ACTIONS):
-                        self._count_action(record)
+                self._tell(key, told, out)
                 told.clear()
-        for customer_id, customer in customers.items():
-            store.put(customer_id, encode_customer(customer), loaded[customer_id])
-        for customer_id, record in profiles.items():
-            out.append((PROFILES, customer_id, record["seq"], to_json(record), None))
-        counts = meta.counts
-        counts["accepted"] = counts.get("accepted", 0) + accepted
-        counts["duplicates"] = counts.get("duplicates", 0) + duplicates
+        for (place, _, _, value, origin), reason, message in unread:
+            self._reject(Rejected(reason, message), place, value, origin, None, out)
+            counted.records += 1
+            counted.rejected += 1
+        meta.position = max(meta.position, position)
+        meta.now = max(meta.now, now)
+        counted.add_to(meta.counts)
         return out
 
-    def _read(self, records: Iterable[LogRecord], out: list[Out]) -> list[tuple[Event, int]]:
-        """Decode a batch; each event with the clock as it is then. What cannot be read goes to `out`."""
-        meta = self.store.meta
-        now, position, read, group, groups = meta.now, meta.position, 0, meta.group, meta.groups
+    def _read(
+        self, key: str, records: list[LogRecord], keyed: bool, is_new: bool, out: list[Out], counted: "Counted"
+    ) -> list[tuple[Event, int]]:
+        """Decode the records of one key; each event with the clock as it is then. What cannot be read goes to `out`."""
+        clock = self.store.meta.now
         events = []
-        checked: set[str] = set()
-        for kind, position, time, key, value, origin in records:  # noqa: B007 - the last position is where the group is
-            if time > now:
-                now = time
-            if kind == HEARTBEAT:
-                continue
-            read += 1
-            found: Event | Rejected
-            if kind == EVENT and value is not None:
-                found = decode(value, time)
-            elif kind == EVENT:
-                found = Rejected("not_json", "the record has no value (a tombstone); an event is one JSON object")
-            else:
-                found = Rejected("unknown_kind", "`sojourn-kind` is none of event, heartbeat; this version knows no other")
+        for position, now, log_time, value, origin in records:
+            found = decode(value, log_time, not keyed)
             if type(found) is Event:
-                if key is None or found.customer_id in checked:
-                    if key is None or key == found.customer_id.encode():
-                        events.append((found, now))
-                        continue
-                misrouted = _misrouted(found, key, group, groups)
+                misrouted = _misrouted(found, key, self.store.meta, is_new) if keyed else None
                 if misrouted is None:
-                    checked.add(found.customer_id)
-                    events.append((found, now))
+                    events.append((found, now if now > clock else clock))
                     continue
                 found = misrouted
             assert type(found) is Rejected  # noqa: S101 - for the type checker
-            meta.rejected[found.reason] = meta.rejected.get(found.reason, 0) + 1
-            details = {"reason": found.reason, "message": found.message, "group": group, "position": position, "origin": origin,
-                       "key": key}  # fmt: skip
-            out.append((REJECTED, "", position, value or b"", details))
-        meta.now, meta.position = now, position
-        counts = meta.counts
-        counts["records"] = counts.get("records", 0) + read
-        counts["rejected"] = sum(meta.rejected.values())
+            self._reject(found, position, value, origin, key if keyed else None, out)
+            counted.rejected += 1
+        counted.records += len(records)
         return events
 
-    def _count_action(self, action: dict[str, Any]) -> None:
-        channels = self.store.meta.actions.setdefault(action["journey"], {})
-        channels[action["channel"]] = channels.get(action["channel"], 0) + 1
+    def _reject(
+        self, rejected: Rejected, position: int, value: bytes, origin: int, key: str | None, out: list[Out]
+    ) -> None:
+        meta = self.store.meta
+        meta.rejected[rejected.reason] = meta.rejected.get(rejected.reason, 0) + 1
+        details = {"reason": rejected.reason, "message": rejected.message, "group": meta.group, "position": position,
+                   "origin": origin, "key": key}  # fmt: skip
+        out.append((REJECTED, "", position, value, details))
+
+    def _tell(self, customer_id: str, told: Records, out: list[Out]) -> None:
+        """Write what one customer's events led to; of the profile, the last change alone."""
+        profile = None
+        for topic, record in told:
+            if topic == PROFILES:
+                profile = record
+                continue
+            out.append((topic, customer_id, record["seq"], to_json(record), None))
+            if topic.startswith(ACTIONS):
+                channels = self.store.meta.actions.setdefault(record["journey"], {})
+                channels[record["channel"]] = channels.get(record["channel"], 0) + 1
+        if profile is not None:
+            out.append((PROFILES, customer_id, profile["seq"], to_json(profile), None))
 
     def commit(self) -> Token:
         """End the epoch: what happened since the last one lands on disk, all of it or nothing."""
         return self.store.commit()
 
 
-def _misrouted(event: Event, key: bytes, group: int, groups: int) -> Rejected | None:
+@dataclass
+class Counted:
+    """What one batch adds to the counts of its group."""
+
+    records: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    customers: int = 0
+
+    def add_to(self, counts: dict[str, int]) -> None:
+        """Add it; records = accepted + rejected + duplicates."""
+        accepted = self.records - self.rejected - self.duplicates
+        for name, count in (*vars(self).items(), ("accepted", accepted)):
+            counts[name] = counts.get(name, 0) + count
+
+
+def _misrouted(event: Event, key: str, meta: GroupMeta, is_new: bool) -> Rejected | None:
     """Whether a record lies where its customer does not belong: its order against the others is then unknown."""
-    customer_id = event.customer_id.encode()
-    if key != customer_id:
+    if key != event.customer_id:
         return Rejected(
             "misrouted", f"the record's key is {key[:80]!r}, its customer {event.customer_id[:80]!r}; key the log by customer id"
         )
-    home = group_of(customer_id, groups)
-    if home != group:
-        return Rejected(
-            "misrouted",
-            f"the record is in partition {group}, its customer belongs in {home}; produce with the partitioner murmur2 "
-            "(librdkafka: partitioner=murmur2_random), which is not librdkafka's default",
-        )
+    if is_new:  # whom the store has was looked at before
+        home = group_of(event.customer_id.encode(), meta.groups)
+        if home != meta.group:
+            return Rejected(
+                "misrouted",
+                f"the record is in partition {meta.group}, its customer belongs in {home}; produce with the partitioner "
+                "murmur2 (librdkafka: partitioner=murmur2_random), which is not librdkafka's default",
+            )
     return None
 
 
@@ -167,7 +169,7 @@ class KeyGroupLogic(StatefulBatchLogic[LogBatch, list[Out], bytes]):
         group = self._group
         if group is None:
             group = self._group = self._open(values[0][0], None)
-        told = [out for _, records in values if (out := group.take(records))]
+        told = [out for batch in values if (out := group.take(batch))]
         return told, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:

@@ -1,21 +1,32 @@
-"""The customer log as the engine takes it in: records of one key group, in the log's order.
+"""The customer log as the engine takes it in: batches of one key group, dealt by customer, bytes undecoded.
 
-Sources (`flows/`) make these out of Kafka records or lines of files; they cross workers as they are, bytes undecoded.
+Sources (`flows/`) make these out of Kafka records or lines of files, and they cross workers as they are. A batch is
+dealt by customer because a customer is what the step works on: read, decided and put back in one go, while it is warm.
+Within a customer the order is the log's; between customers there is none that matters.
 """
 
-EVENT, HEARTBEAT, UNKNOWN = 0, 1, 2
-"""Kinds of log records: `event` and `heartbeat` of the header `sojourn-kind`; UNKNOWN is any other."""
-
-LogRecord = tuple[int, int, int, "bytes | None", "bytes | None", int]
-"""(kind, position, time, key, value, origin): a plain tuple, because there is one per event.
+LogRecord = tuple[int, int, "int | None", bytes, int]
+"""(position, now, log time, value, origin): a plain tuple, because there is one per event.
 
 - position: rises along the log of the group; gaps are allowed.
-- time: the record's log time (ms): `sojourn-time`, else the broker's timestamp, else `receivedAt` or the event's own.
-- key: what the log has it under; None where no log has keyed it (files).
-- value: the bytes of one event; None in a heartbeat.
-- origin: where it came from, for whoever must tell a person (for files: file << 48 | line).
+- now: the log's clock at the record (ms): the greatest `sojourn-time` so far, itself the record's log time where a log
+  has no such header.
+- log time: when the record arrived (ms): the broker's timestamp, else `receivedAt` or the event's own; None where
+  none of them can be read.
+- value: the bytes of one event.
+- origin: where it came from, for whoever must tell a person (files: file << 48 | line; a topic: the offset).
 """
 
-LogBatch = tuple[int, list[LogRecord]]
-"""(group, records): what one source step hands to one key group."""
-"""Keys of a dataflow are text: the key of a batch is the group's number."""
+LogBatch = tuple[int, int, int, "dict[str, list[LogRecord]]", "list[tuple[LogRecord, str, str]]", bool]
+"""(group, position, now, records, unread, keyed): what one source step hands to one key group.
+
+- position, now: the place and the clock of the log at the end of the batch, heartbeats included.
+- records: key -> records in the log's order; empty key for records whose customer is not known yet.
+- unread: records that are no events, each with reason and message.
+- keyed: whether a log has keyed the records, so that the key must be held against the customer; files are dealt by
+  the customer itself, and their log time is the records' own.
+"""
+
+LogItem = tuple[str, LogBatch]
+"""A batch under the key that Bytewax routes by: the group's number as text."""
+

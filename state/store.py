@@ -119,7 +119,7 @@ class KeyGroupStore:
         self._meta_family = self._db.get_column_family(META)
         self._meta_handle = self._db.get_column_family_handle(META)
         self._write_options = WriteOptions()
-        self._write_options.disable_wal = not memory.options.write_ahead_log
+        self._write_options.disable_wal = not memory.options.write_ahead_log  # type: ignore[method-assign,assignment]
 
         self._overlay: dict[str, bytes] = {}  # this epoch's values
         self._before: dict[str, bytes | None] = {}  # what they replace
@@ -191,7 +191,7 @@ class KeyGroupStore:
                     self._remember(customer_id, value)
             found[customer_id] = value
         if missing:
-            for customer_id, value in zip(missing, self._customers.get([key.encode() for key in missing])):
+            for customer_id, value in zip(missing, self._customers.get([key.encode() for key in missing]) or (), strict=True):
                 found[customer_id] = value
                 if value is not None:
                     self._remember(customer_id, value)
@@ -234,10 +234,13 @@ class KeyGroupStore:
         """Where the group stands now."""
         return Token(self.meta.group, self.meta.position, self.meta.fired_through)
 
-    def close(self) -> None:
-        """Give the directory back. What was not committed is forgotten."""
+    def close(self, flush: bool = False) -> None:
+        """Give the directory back. What was not committed is forgotten; `flush` writes what RocksDB has in memory alone."""
+        if flush:
+            for family in (self._customers, self._meta_family):
+                family.flush()
         # The handles of column families keep RocksDB's lock until they go.
-        self._customers = self._meta_family = self._customers_handle = self._meta_handle = None
+        del self._customers, self._meta_family, self._customers_handle, self._meta_handle
         self._db.close()
 
     def _remember(self, customer_id: str, value: bytes) -> None:

@@ -21,7 +21,7 @@ def main() -> int:
     if not LIB.is_dir():
         print(f"Maven fetches Kafka {KAFKA_VERSION} (43 MB, once) into {LIB} ...", file=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` cleans up as Ctrl-C does
-    broker = Broker(port=options.port, data=options.data)
+    broker = Broker(port=options.port, data=options.data, quick=False)
     try:
         with broker:
             print(f"Kafka is ready on {broker.bootstrap}", flush=True)

@@ -22,7 +22,7 @@ from tests.kafka import fixtures
 from tests.kafka.broker import HOST, Broker, BrokerError, free_port, missing
 
 ROOT = Path(__file__).parents[2]
-WAIT_S_MAX = 30
+WAIT_S_MAX = 60
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 needs_java = pytest.mark.skipif(bool(missing()), reason=f"needs a real Kafka: {missing()}")
@@ -126,30 +126,24 @@ def test_a_topic_that_nobody_created_is_an_error(broker: Broker) -> None:
 def test_wrong_credentials_are_refused() -> None:
     """TLS and SASL/PLAIN on one broker: right password in, wrong password out, unknown certificate out."""
 
-    def error_of(options: dict[str, Any]) -> int:
-        """What librdkafka reports when it connects with these options."""
+    def refused(options: dict[str, Any], code: int) -> None:
+        """Whoever connects with these options is told this error (and, now and then, that the line went dead)."""
         errors: list[KafkaError] = []
         client = Producer({**options, "error_cb": errors.append, "log_level": 0})
-
-        def reported() -> bool:
-            client.poll(0.02)
-            return any(error.code() != KafkaError._ALL_BROKERS_DOWN for error in errors)
-
-        eventually(reported, f"an error from {options}")
-        return next(error.code() for error in errors if error.code() != KafkaError._ALL_BROKERS_DOWN)
+        eventually(lambda: client.poll(0.02) >= 0 and code in [error.code() for error in errors], f"error {code}")
 
     with Broker(sasl={"job": "secret"}, tls=True) as broker:  # answers, so the right credentials are taken
         assert broker.client["security.protocol"] == "SASL_SSL"
-        assert error_of({**broker.client, "sasl.password": "wrong"}) == KafkaError._AUTHENTICATION
+        refused({**broker.client, "sasl.password": "wrong"}, KafkaError._AUTHENTICATION)
         stranger = {key: value for key, value in broker.client.items() if key != "ssl.ca.location"}
-        assert error_of(stranger) == KafkaError._SSL
+        refused(stranger, KafkaError._SSL)
 
 
 @needs_java
 def test_the_command_says_when_it_is_ready_and_leaves_nothing_behind(tmp_path: Path) -> None:
     """`make kafka`: ended by Ctrl-C, it stops the broker; killed, it takes the broker along. The data stays."""
     port = free_port()
-    options: dict[str, Any] = {"bootstrap.servers": f"{HOST}:{port}"}
+    options: dict[str, Any] = {"bootstrap.servers": f"{HOST}:{port}", "log_level": 0}
     command = [sys.executable, "-W", "error", "-m", "tests.kafka", "--port", str(port), "--data", str(tmp_path / "kafka")]
 
     @contextmanager
