@@ -69,3 +69,12 @@ def group_opener(plan: Plan, directory: Path, groups: int, options: StoreOptions
         return KeyGroup(store, step)
 
     return open_group
+
+
+def flow() -> Dataflow:
+    """The live dataflow, as `python -m bytewax.run flows.orchestrate:flow` wants it; settings from the environment."""
+    from flows.run import live_flow  # noqa: PLC0415 - the live job imports this module
+    from flows.settings import read_settings  # noqa: PLC0415
+    from flows.stop import Stop  # noqa: PLC0415
+
+    return live_flow(read_settings(), create_topics=False, stop=Stop())[0]

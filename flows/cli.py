@@ -1,0 +1,154 @@
+"""The command line: `sojourn COMMAND`. Each command reads its options and calls one function of `flows`.
+
+Exit status: 0 when all went well, 2 for wrong usage, 1 for the rest, with one line that says what to do next.
+Imports stand in the commands: `sojourn --help` must not wait for Kafka's client and RocksDB to load.
+"""
+
+# The imports are the point of the module's layout, see above.
+# ruff: noqa: PLC0415
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from state.errors import SojournError
+
+app = typer.Typer(
+    name="sojourn",
+    help="Customer journeys as a streaming job: events in, the single next best action out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+JourneysOption = Annotated[Path, typer.Option("--journeys", metavar="DIR", help="Directory of orchestration.yaml and the journeys.")]
+
+
+@app.command()
+def replay(
+    events: Annotated[list[Path], typer.Argument(metavar="EVENTS...", help="Files of JSON lines; .gz and .zst too.")],
+    journeys: JourneysOption,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the output files go.")],
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Worker processes; the output is the same.")] = 1,
+    state: Annotated[Path | None, typer.Option("--state", metavar="DIR", help="Keep the state here; it must be empty.")] = None,
+) -> None:
+    """Run the journeys over recorded events: actions, facts, profiles and rejected lines as files, and summary.json."""
+    from flows.replay import Request, write_summary
+    from flows.replay import replay as run_replay
+    from flows.show import show_progress, show_summary, tell
+
+    request = Request(tuple(events), journeys, out, workers, state)
+    with show_progress() as watch:
+        summary = run_replay(request, watch, tell)
+    write_summary(summary, out)
+    show_summary(summary, out)
+
+
+@app.command()
+def run(
+    journeys: Annotated[Path | None, typer.Option("--journeys", metavar="DIR", help="Directory of the definitions.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Directory of the state.")] = None,
+    create_topics: Annotated[bool, typer.Option("--create-topics", help="Create the topics that are missing.")] = False,
+    allow_create_time: Annotated[bool, typer.Option(help="Take a log that has its producers' times (CreateTime).")] = False,
+) -> None:
+    """Run the live job: the customer log on Kafka in, decisions out on Kafka, until it is stopped.
+
+    Settings come from the environment (SOJOURN_...) or sojourn.toml; SOJOURN_KAFKA__BOOTSTRAP_SERVERS says where Kafka
+    is, and SOJOURN_KAFKA__... passes any other option of librdkafka through.
+    """
+    from flows.run import run as run_job
+    from flows.settings import read_settings
+
+    settings = read_settings(journeys=journeys, data=data, allow_create_time=allow_create_time or None)
+    run_job(settings, create_topics)
+
+
+@app.command()
+def check(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory of the definitions.")] = Path("journeys"),
+) -> None:
+    """Validate definitions: every mistake at once, with file, line, path, value, and what to write instead."""
+    from flows.definitions import read_directory
+
+    workspace = read_directory(directory)
+    for complaint in workspace.complaints:
+        typer.echo(f"{directory}/{complaint}")
+    count = len(workspace.complaints)
+    if count:
+        typer.echo(f"sojourn: {count} mistake{'s' * (count > 1)} in {directory}", err=True)
+        raise typer.Exit(1)
+    for file in workspace.scenario_files:
+        typer.echo(f"{directory}/{file}: not looked at: this version cannot run scenarios yet", err=True)
+    names = ", ".join(f"{journey.journey} (version {journey.version})" for journey in workspace.journeys)
+    typer.echo(f"{directory}: all well: {names}")
+
+
+@app.command()
+def generate(
+    events: Annotated[int, typer.Option("--events", min=1, help="How many.")] = 200_000,
+    customers: Annotated[int, typer.Option("--customers", min=1, help="Of how many customers.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same events.")] = 7,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write JSON lines here; - is standard output.")] = None,
+    to_kafka: Annotated[bool, typer.Option("--to-kafka", help="Produce to the customer log, keyed by customer.")] = False,
+    rate: Annotated[float, typer.Option("--rate", min=0, help="With --to-kafka: events per second; 0 is as fast as it goes.")] = 0,
+) -> None:
+    """Make believable shop events: customers who browse, buy and come back."""
+    from flows.generate import to_file, to_topic
+    from flows.settings import read_settings
+    from state.errors import UsageError
+
+    if to_kafka == (out is not None):
+        raise UsageError("say where the events go: --out FILE or --to-kafka, one of the two")
+    if out is not None:
+        to_file(out, events, customers, seed)
+    else:
+        to_topic(read_settings(), events, customers, seed, rate)
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where events and output go.")] = Path("out/demo"),
+    events: Annotated[int, typer.Option("--events", min=1_000, help="How many events to make.")] = 200_000,
+) -> None:
+    """Make events, replay the example journeys over them, and tell who was sent what, and why."""
+    from flows.demo import run_demo
+
+    run_demo(directory, events)
+
+
+@app.command()
+def health(
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Directory of the job's state.")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="How old the last sign of life may be.")] = 30,
+) -> None:
+    """Whether the job on a data directory makes progress; exit status 0 or 1, for a container's health check."""
+    from flows.run import ALIVE
+    from flows.settings import read_settings
+    from state.clock import wall_ms
+    from state.errors import OutsideError
+
+    path = read_settings(data=data).data / ALIVE
+    if not path.exists():
+        raise OutsideError(f"{path} is not there: no job has run on this directory; start one with: sojourn run --data {path.parent}")
+    age_s = wall_ms() / 1000 - path.stat().st_mtime
+    if age_s > seconds:
+        raise OutsideError(f"the job has made no progress for {age_s:.0f} s; look at its last lines, and at Kafka")
+    typer.echo(f"alive {age_s:.1f} s ago")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    try:
+        app(standalone_mode=True)
+    except SojournError as error:
+        typer.echo(f"sojourn: {error}", err=True)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        typer.echo("sojourn: interrupted", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Made-up shop events, written to a file or produced to the customer log."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import orjson
+from confluent_kafka import Producer
+
+from flows.kafka import Trouble, options, tell
+from flows.settings import Settings
+from flows.shoppers import shoppers
+from operators.decode import UNREADABLE, address_of, read_address
+from state.clock import monotonic_s, wall_ms
+from state.errors import OutsideError
+from state.instants import format_instant, parse_instant
+
+
+def to_file(path: Path, events: int, customers: int, seed: int) -> None:
+    """Write JSON lines; a file appears whole.
+
+    Raises:
+        OutsideError: The file cannot be written.
+    """
+    lines = shoppers(events, customers, seed)
+    if str(path) == "-":
+        sys.stdout.buffer.writelines(line + b"\n" for line in lines)
+        return
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.writelines(line + b"\n" for line in lines)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutsideError(f"{path}: {error.strerror or error}; name a file that can be written") from error
+
+
+def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: float) -> None:
+    """Produce to the customer log, keyed by customer, as if it happened now.
+
+    Raises:
+        OutsideError: Kafka refuses.
+    """
+    trouble = Trouble(settings)
+    producer = Producer(options(settings, trouble, "generate", **{"partitioner": "murmur2_random", "enable.idempotence": True}))
+    refused: list[str] = []
+
+    def delivered(error: object, _message: object) -> None:
+        if error is not None:
+            refused.append(str(error))
+
+    started, first = monotonic_s(), None
+    for number, line in enumerate(shoppers(events, customers, seed)):
+        try:
+            customer_id, at = address_of(read_address(line))
+        except UNREADABLE:
+            customer_id, at = "", None
+        if at is not None:
+            first = first or wall_ms() - at
+            line = _moved(line, first)  # noqa: PLW2901
+        while True:
+            try:
+                producer.produce(settings.events_topic, line, customer_id or None, on_delivery=delivered)
+                break
+            except BufferError:
+                producer.poll(0.5)
+                trouble.check()
+        if rate and number / rate > monotonic_s() - started:
+            producer.poll(0)
+            time.sleep(max(number / rate - (monotonic_s() - started), 0))
+        trouble.check()
+    while producer.flush(1.0):
+        trouble.check()
+    if refused:
+        raise OutsideError(f"{len(refused):,} of {events:,} events were not taken by Kafka at {settings.brokers}: {refused[0]}")
+    tell(f"produced {events:,} events to {settings.events_topic} on {settings.brokers}")
+
+
+def _moved(line: bytes, by_ms: int) -> bytes:
+    """The event with its times moved, so that its stream begins now."""
+    event = orjson.loads(line)
+    for name in ("timestamp", "originalTimestamp", "sentAt", "receivedAt"):
+        at = parse_instant(event.get(name))
+        if at is not None:
+            event[name] = format_instant(at + by_ms)
+    return orjson.dumps(event)

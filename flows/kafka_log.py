@@ -1,0 +1,186 @@
+"""The customer log on Kafka as a source: partition = key group, offset = position.
+
+One consumer for each process reads all partitions that Bytewax gives it; offsets are Bytewax's to remember, not the
+broker's. A record without `sojourn-` headers is an event at its broker's time.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from flows.guard import ends_process
+from flows.kafka import Trouble, options
+from flows.settings import Settings
+from operators.log import LogItem, LogRecord
+from state.clock import monotonic_s
+from state.errors import OutsideError
+
+MESSAGES_MAX = 2_000
+"""Taken from the client in one go."""
+
+_IDLE = timedelta(milliseconds=20)
+"""How long a partition rests after it had nothing; the epoch, not this, makes the latency."""
+
+_SIGN_OF_LIFE_S = 1.0
+
+
+class LogReader:
+    """The consumer of one process, and the messages that it has for each partition."""
+
+    def __init__(self, settings: Settings, trouble: Trouble, stopping: Callable[[], bool], alive: Path) -> None:
+        """Connect; partitions are added as the engine builds them."""
+        self.topic = settings.events_topic
+        self.stopping = stopping
+        self._trouble = trouble
+        self._alive, self._alive_at = alive, 0.0
+        self._waiting: defaultdict[int, deque[Any]] = defaultdict(deque)
+        self._polled_at = 0.0
+        self._consumer = Consumer(
+            options(
+                settings, trouble, "log",
+                **{
+                    "group.id": settings.job,
+                    "enable.auto.commit": False,
+                    # An offset that retention has taken must stop the job: jumping to another loses or repeats events.
+                    "auto.offset.reset": "error",
+                    "isolation.level": "read_committed",
+                    "fetch.wait.max.ms": 100,
+                },
+            )
+        )  # fmt: skip
+
+    def add(self, partition: int, offset: int | None) -> None:
+        """Read a partition from an offset on, or from its beginning."""
+        start = TopicPartition(self.topic, partition, OFFSET_BEGINNING if offset is None else offset)
+        self._consumer.incremental_assign([start])
+
+    def take(self, partition: int) -> list[Any]:
+        """The next messages of a partition; none if there are none yet."""
+        waiting = self._waiting[partition]
+        now = monotonic_s()
+        if not waiting and now - self._polled_at > 0.002:  # noqa: PLR2004 - all partitions ask in turn; one asks for all
+            self._polled_at = now
+            self._poll()
+            if now - self._alive_at > _SIGN_OF_LIFE_S:
+                self._alive_at = now
+                self._alive.touch()
+        if not waiting:
+            return []
+        messages = list(waiting)
+        waiting.clear()
+        return messages
+
+    def _poll(self) -> None:
+        messages = self._consumer.consume(MESSAGES_MAX, timeout=0.0)
+        self._trouble.check()
+        for message in messages:
+            error = message.error()
+            if error is None:
+                self._waiting[message.partition()].append(message)
+            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
+                raise OutsideError(
+                    f"{self.topic} [{message.partition()}]: the position to go on from is not in the log any more ({error.str()}): "
+                    "retention took it, or the topic was made anew; restore the topic, or start with an empty --data directory"
+                )
+            elif error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+                raise OutsideError(f"{self.topic} [{message.partition()}]: {error.str()}; was the topic deleted, or a right withdrawn?")
+            else:
+                self._trouble.reported(error)
+        if messages:
+            self._trouble.answered()
+
+    def close(self) -> None:
+        """Leave the broker."""
+        try:
+            self._consumer.close()
+        except KafkaException:
+            return  # nothing of it is needed any more
+
+
+class _Partition(StatefulSourcePartition[LogItem, int]):
+    """One partition of the log."""
+
+    def __init__(self, reader: LogReader, partition: int, offset: int | None) -> None:
+        self._reader = reader
+        self._partition = partition
+        self._next = offset
+        self._now = 0
+        self._idle = False
+        reader.add(partition, offset)
+
+    @ends_process
+    def next_batch(self) -> list[LogItem]:
+        """What has come since."""
+        if self._reader.stopping():
+            raise StopIteration
+        messages = self._reader.take(self._partition)
+        self._idle = not messages
+        if not messages:
+            return []
+        self._next = messages[-1].offset() + 1
+        return [(str(self._partition), self._batch(messages))]
+
+    def _batch(self, messages: list[Any]) -> Any:
+        now = self._now
+        records: dict[str, list[LogRecord]] = {}
+        unread: list[tuple[LogRecord, str, str]] = []
+        for message in messages:
+            stamp = message.timestamp()[1]
+            headers = message.headers()
+            kind, low = _headers(headers) if headers else (b"event", None)
+            if (low or stamp) > now:
+                now = low or stamp
+            if kind == b"heartbeat":
+                continue
+            offset, value, key = message.offset(), message.value(), message.key()
+            record = (offset, now, stamp, value or b"", offset)
+            if kind != b"event":
+                unread.append((record, "unknown_kind", f"`sojourn-kind` is {kind[:40]!r}; this version knows event and heartbeat"))
+            elif value is None:
+                unread.append((record, "not_json", "the record has no value (a tombstone); an event is one JSON object"))
+            else:
+                # Undecodable keys stay what they are and fit no customer: they end as misrouted.
+                records.setdefault((key or b"").decode(errors="replace"), []).append(record)
+        self._now = now
+        return (self._partition, messages[-1].offset(), now, records, unread, True)
+
+    def next_awake(self) -> datetime | None:
+        """At once while there is something, later while there is not."""
+        return datetime.now(timezone.utc) + _IDLE if self._idle else None
+
+    def snapshot(self) -> int | None:
+        """The offset of the next record."""
+        return self._next
+
+
+def _headers(headers: list[tuple[str, bytes | None]]) -> tuple[bytes, int | None]:
+    """Kind and low watermark of a record."""
+    kind, low = b"event", None
+    for name, value in headers:
+        if name == "sojourn-kind":
+            kind = value or b""
+        elif name == "sojourn-time" and value and value.isdigit():
+            low = int(value)
+    return kind, low
+
+
+class KafkaLog(FixedPartitionedSource[LogItem, "int | None"]):
+    """All partitions of the customer log."""
+
+    def __init__(self, reader: LogReader, partitions: int) -> None:
+        """Read through `reader`."""
+        self._reader = reader
+        self._partitions = partitions
+
+    def list_parts(self) -> list[str]:
+        """Their numbers, padded, so that their order as text is their order."""
+        return [f"{number:05}" for number in range(self._partitions)]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _Partition:
+        """One of them, from where the recovery store has it."""
+        return _Partition(self._reader, int(for_part), resume_state)

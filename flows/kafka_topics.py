@@ -1,0 +1,107 @@
+"""The topics of the job: looked at before it starts, created if asked."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from flows.kafka import Trouble, options, tell
+from flows.settings import Settings
+from operators.decode import RECORD_BYTES_MAX
+from operators.records import ACTIONS, FACTS, PROFILES, REJECTED
+from state.errors import OutsideError
+
+_REQUEST_S = 10.0
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic that the job reads or writes."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+def topics_of(settings: Settings, channels: Sequence[str]) -> list[Topic]:
+    """All topics of a job; the customer log first."""
+    prefix, many = settings.topics_prefix, settings.output_partitions
+    return [
+        # The broker stamps the log: the engine's clock is made of these times, and a producer's may be anything.
+        Topic(settings.events_topic, settings.partitions, {"message.timestamp.type": "LogAppendTime"}),
+        *(Topic(prefix + ACTIONS + channel, many, {}) for channel in channels),
+        Topic(prefix + FACTS, many, {}),
+        Topic(prefix + PROFILES, many, {"cleanup.policy": "compact"}),
+        # Whatever fits into the log must fit in here, with its headers.
+        Topic(prefix + REJECTED, many, {"max.message.bytes": str(2 * RECORD_BYTES_MAX)}),
+    ]
+
+
+def prepare_topics(settings: Settings, channels: Sequence[str], create: bool, trouble: Trouble, stopping: Callable[[], bool]) -> int:
+    """Make sure that all topics are there; give the number of partitions of the log. Waits for a broker that is down.
+
+    Raises:
+        OutsideError: A topic is missing, or not as it must be; or the broker refuses.
+    """
+    admin = AdminClient(options(settings, trouble, "admin"))
+    found = _topics(admin, trouble, stopping)
+    wanted = topics_of(settings, channels)
+    missing = [topic for topic in wanted if topic.name not in found]
+    if missing and create:
+        _create(admin, missing, settings)
+        found |= {topic.name: topic.partitions for topic in missing}
+    elif missing:
+        names = ", ".join(topic.name for topic in missing)
+        raise OutsideError(
+            f"Kafka at {settings.brokers} has no topic {names}; create {'it' if len(missing) == 1 else 'them'}, start with "
+            "--create-topics, or mend SOJOURN_EVENTS_TOPIC or SOJOURN_TOPICS_PREFIX"
+        )
+    if settings.events_topic not in {topic.name for topic in missing}:
+        _check_clock(admin, settings)
+    return found[settings.events_topic]
+
+
+def _topics(admin: AdminClient, trouble: Trouble, stopping: Callable[[], bool]) -> dict[str, int]:
+    """Name -> number of partitions, as soon as the broker answers."""
+    while True:
+        try:
+            listed: Any = admin.list_topics(timeout=2.0)
+        except KafkaException as error:
+            admin.poll(0)
+            trouble.check()
+            trouble.silent(error.args[0].str())
+            if stopping():
+                raise OutsideError("stopped before Kafka answered") from error
+            continue
+        trouble.answered()
+        return {name: len(topic.partitions) for name, topic in listed.topics.items()}
+
+
+def _create(admin: AdminClient, missing: list[Topic], settings: Settings) -> None:
+    new = [NewTopic(topic.name, topic.partitions, settings.replication, config=topic.config) for topic in missing]
+    for name, future in admin.create_topics(new, operation_timeout=_REQUEST_S, request_timeout=_REQUEST_S).items():
+        try:
+            future.result()
+            tell(f"created the topic {name}")
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise OutsideError(f"Kafka at {settings.brokers} does not create the topic {name}: {error.args[0].str()}") from error
+
+
+def _check_clock(admin: AdminClient, settings: Settings) -> None:
+    """The log must carry the broker's time: a producer's clock that says 2106 would end every wait at once."""
+    resource = ConfigResource(ResourceType.TOPIC, settings.events_topic)
+    try:
+        config = admin.describe_configs([resource], request_timeout=_REQUEST_S)[resource].result()
+    except KafkaException as error:
+        tell(f"the settings of the topic {settings.events_topic} cannot be read ({error.args[0].str()}); taking it to be LogAppendTime")
+        return
+    kind = config["message.timestamp.type"].value
+    if kind != "LogAppendTime" and not settings.allow_create_time:
+        raise OutsideError(
+            f"the topic {settings.events_topic} has message.timestamp.type={kind}: its clock would be that of its producers; set it to "
+            "LogAppendTime, or take the producers' times for true with --allow-create-time (SOJOURN_ALLOW_CREATE_TIME)"
+        )
+

@@ -1,0 +1,96 @@
+"""Settings of the live job: one frozen object, read once, from the environment and `sojourn.toml`.
+
+`SOJOURN_JOURNEYS=journeys` is `journeys = "journeys"` in the file; `SOJOURN_KAFKA__SECURITY_PROTOCOL=SASL_SSL` is
+`security.protocol` below `[kafka]`, and so on for every option of librdkafka. The environment wins over the file, the
+command line over both. A secret is never printed: `Settings.kafka_shown` is what messages may use.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from state.errors import UsageError
+
+FILE = "sojourn.toml"
+_SECRETS = ("password", "secret", "jaas", "key", "token", "pem", "oauthbearer.config")
+
+
+class Settings(BaseSettings):
+    """All settings, with their defaults."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SOJOURN_", env_nested_delimiter="__", toml_file=FILE, frozen=True, extra="forbid", env_nested_max_split=1
+    )
+
+    journeys: Path = Field(Path("journeys"), description="Directory of orchestration.yaml and the journeys")
+    data: Path = Field(Path("data"), description="Directory of the state, for this job alone")
+    kafka: dict[str, str] = Field({"bootstrap.servers": "localhost:9092"}, description="Options of librdkafka, for all clients")
+    job: str = Field("sojourn", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the job: its client and group ids begin with it")
+    events_topic: str = Field("events", description="The customer log")
+    topics_prefix: str = Field("", description="Before the names of all topics that are written")
+    partitions: int = Field(64, ge=1, le=4096, description="Of the customer log, when it is created; fixed from then on")
+    output_partitions: int = Field(8, ge=1, le=4096, description="Of every other topic, when it is created")
+    replication: int = Field(-1, ge=-1, description="Of created topics; -1 is the broker's default")
+    epoch_ms: int = Field(500, ge=10, le=60_000, description="How often state and output are committed")
+    delivery: Literal["at_least_once"] = Field("at_least_once", description="Exactly-once is not in this version")
+    cache_mb: int = Field(256, ge=1, description="Memory for the records of hot customers")
+    allow_create_time: bool = Field(
+        False, description="Take a log whose records carry their producers' time (CreateTime): the clock is then theirs"
+    )
+
+    @field_validator("kafka", mode="before")
+    @classmethod
+    def _dotted(cls, value: Any) -> Any:
+        """`security_protocol` of the environment is `security.protocol`; numbers and booleans of TOML become text."""
+        if not isinstance(value, dict):
+            return value
+        flat: dict[str, str] = {}
+        for name, option in value.items():
+            text = str(option).lower() if isinstance(option, bool) else str(option)
+            flat[str(name).lower().replace("_", ".")] = text
+        flat.setdefault("bootstrap.servers", "localhost:9092")
+        return flat
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, environment, file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def brokers(self) -> str:
+        """Where Kafka is."""
+        return self.kafka["bootstrap.servers"]
+
+    def kafka_shown(self) -> dict[str, str]:
+        """The options of librdkafka as they may be printed."""
+        return {name: "***" if any(s in name for s in _SECRETS) else value for name, value in self.kafka.items()}
+
+
+def read_settings(**given: object) -> Settings:
+    """The settings, with what the command line gives in their place; None is not given.
+
+    Raises:
+        UsageError: A setting is wrong; the message names each, without its value where that may be a secret.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = []
+        for mistake in error.errors(include_url=False, include_input=False):
+            name = ".".join(str(part) for part in mistake["loc"])
+            if mistake["type"] == "extra_forbidden":
+                lines.append(f"there is no setting {name!r}; there are: {', '.join(sorted(Settings.model_fields))}")
+            else:
+                lines.append(f"the setting {name} (SOJOURN_{name.upper().replace('.', '__')}): {mistake['msg']}")
+        raise UsageError("; ".join(lines)) from error
+    except ValueError as error:  # a TOML file that is none, JSON in a variable that is none
+        raise UsageError(f"{FILE} or a SOJOURN_ variable cannot be read: {error}") from error

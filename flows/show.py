@@ -1,0 +1,72 @@
+"""What a person sees while something runs and when it is done: a progress bar on a terminal, plain lines elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from flows.input_files import Progress as Reading
+from flows.replay import Summary, Watch
+from state.clock import monotonic_s
+from state.instants import format_instant
+
+_LINE_EVERY_S = 10.0
+
+
+def tell(line: str) -> None:
+    """One line beside the output."""
+    print(f"sojourn: {line}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextmanager
+def show_progress() -> Iterator[Watch]:
+    """Shows how far a replay is; gives what `flows.replay.replay` calls."""
+    if not sys.stderr.isatty():
+        yield _plain_lines()
+        return
+    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()]
+    started = monotonic_s()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("replay", total=None, rate="")
+
+        def watch(reading: Reading) -> None:
+            rate = reading.records / max(monotonic_s() - started, 0.001)
+            at = format_instant(reading.log_time)[:10] if reading.log_time else ""
+            bar.update(task, total=reading.bytes_total, completed=reading.bytes_read, rate=f"{reading.records:,} events, {rate:,.0f}/s {at}")
+
+        yield watch
+
+
+def _plain_lines() -> Watch:
+    started = last = monotonic_s()
+
+    def watch(reading: Reading) -> None:
+        nonlocal last
+        if monotonic_s() - last >= _LINE_EVERY_S:
+            last = monotonic_s()
+            part = reading.bytes_read / max(reading.bytes_total, 1)
+            tell(f"{reading.records:,} events read, {part:.0%} of the input, {reading.records / (last - started):,.0f}/s")
+
+    return watch
+
+
+def show_summary(summary: Summary, out: Path) -> None:
+    """The table at the end."""
+    values = summary.as_json()
+    table = Table(title=f"Replay into {out}", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name in ("events_read", "accepted", "rejected", "duplicates", "customers", "actions"):
+        table.add_row(name.replace("_", " "), f"{values[name]:,}")
+    for reason, count in values["rejected_by_reason"].items():
+        table.add_row(f"  rejected: {reason}", f"{count:,}")
+    for journey, channels in values["actions_by_journey_and_channel"].items():
+        for channel, count in channels.items():
+            table.add_row(f"  {journey} -> {channel}", f"{count:,}")
+    table.add_row("events/s", f"{values['events_per_second']:,}")
+    table.add_row("peak memory", f"{values['memory_bytes_peak'] / 1e6:,.0f} MB")
+    Console().print(table)
