@@ -38,7 +38,7 @@ def to_file(path: Path, events: int, customers: int, seed: int) -> None:
 
 
 def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: float) -> None:
-    """Produce to the customer log, keyed by customer, as if it happened now.
+    """Produce to the customer log, keyed by customer, as if each event arrived now: weeks of browsing in one sitting.
 
     Raises:
         OutsideError: Kafka refuses.
@@ -51,15 +51,14 @@ def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: f
         if error is not None:
             refused.append(str(error))
 
-    started, first = monotonic_s(), None
+    started = monotonic_s()
     for number, line in enumerate(shoppers(events, customers, seed)):
         try:
             customer_id, at = address_of(read_address(line))
         except UNREADABLE:
             customer_id, at = "", None
         if at is not None:
-            first = first or wall_ms() - at
-            line = _moved(line, first)  # noqa: PLW2901
+            line = _moved(line, wall_ms() - at)  # noqa: PLW2901
         while True:
             try:
                 producer.produce(settings.events_topic, line, customer_id or None, on_delivery=delivered)
@@ -79,7 +78,7 @@ def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: f
 
 
 def _moved(line: bytes, by_ms: int) -> bytes:
-    """The event with its times moved, so that its stream begins now."""
+    """The event with all its times moved; how late it was stays as it was."""
     event = orjson.loads(line)
     for name in ("timestamp", "originalTimestamp", "sentAt", "receivedAt"):
         at = parse_instant(event.get(name))

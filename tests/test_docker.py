@@ -11,12 +11,14 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import ConfigResource
 
 from tests.kafka.broker import HOST, KAFKA_VERSION, SINGLE_NODE, Broker, free_port, missing
 
@@ -52,7 +54,8 @@ def copied() -> list[str]:
 
 
 def health_command() -> list[str]:
-    return json.loads(argument("HEALTHCHECK").partition(" CMD ")[2])
+    command: list[str] = json.loads(argument("HEALTHCHECK").partition(" CMD ")[2])
+    return command
 
 
 def commands() -> list[list[str]]:
@@ -94,7 +97,7 @@ def test_what_the_commands_read_and_write_is_mounted() -> None:
     mounted = [volume.split(":")[1] for volume in SERVICES["sojourn"]["volumes"]]
     assert argument("VOLUME") in mounted
     for command in commands():
-        for option, folder in zip(command, command[1:], strict=False):
+        for option, folder in pairwise(command):
             assert option not in ("--data", "--journeys") or folder in mounted
 
 

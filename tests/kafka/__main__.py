@@ -20,7 +20,8 @@ def main() -> int:
         return 1
     if not LIB.is_dir():
         print(f"Maven fetches Kafka {KAFKA_VERSION} (43 MB, once) into {LIB} ...", file=sys.stderr)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` cleans up as Ctrl-C does
+    for end in (signal.SIGTERM, signal.SIGHUP):  # `kill` and a closed terminal clean up as Ctrl-C does
+        signal.signal(end, signal.default_int_handler)
     broker = Broker(port=options.port, data=options.data, quick=False)
     try:
         with broker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -145,11 +146,13 @@ def test_the_command_says_when_it_is_ready_and_leaves_nothing_behind(tmp_path: P
     port = free_port()
     options: dict[str, Any] = {"bootstrap.servers": f"{HOST}:{port}", "log_level": 0}
     command = [sys.executable, "-W", "error", "-m", "tests.kafka", "--port", str(port), "--data", str(tmp_path / "kafka")]
+    environment = {**os.environ, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"}  # as `quick`, which the command is not
 
     @contextmanager
     def running() -> Iterator[subprocess.Popen[str]]:
         """The command, once it is ready; and when it has ended, no broker is left."""
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes) as process:
             try:
                 assert process.stdout is not None
                 assert process.stdout.readline() == f"Kafka is ready on {HOST}:{port}\n"

@@ -1,0 +1,48 @@
+# `make demo` and `make test` need Python 3.10 - 3.12 and PyPI, nothing else. `make help` lists the rest.
+
+# The first interpreter that is there and that Bytewax has wheels for.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 13))' >/dev/null 2>&1 && echo "$$p" && break; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types imports tests kafka bench clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 10
+
+demo: $(VENV)/ready ## make shop events, replay the example journeys, tell who was sent what and why
+	$(RUN) -m flows.cli demo
+
+test: lint types imports tests ## everything that CI runs: lint, types, import contracts, tests with coverage
+
+check: test
+
+lint: $(VENV)/ready ## ruff: rules and format
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: $(VENV)/ready ## mypy, strict
+	$(RUN) -m mypy
+
+imports: $(VENV)/ready ## import-linter: state <- operators <- flows
+	$(VENV)/bin/lint-imports
+
+tests: $(VENV)/ready ## pytest, warnings as errors, with coverage
+	$(RUN) -m pytest --cov --cov-report=term
+
+kafka: $(VENV)/ready ## a local Apache Kafka on 127.0.0.1:9092, without Docker (Java 17 and Maven)
+	$(RUN) -m tests.kafka --port 9092
+
+bench: $(VENV)/ready ## events/s per core, CPU, memory and state size of a replay
+	$(RUN) -m benchmarks.replay
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) out build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+
+$(VENV)/ready: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Sojourn needs Python 3.10, 3.11 or 3.12 (Bytewax has no wheels for others); install one, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	"$(PYTHON)" -m venv --clear $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
