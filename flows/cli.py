@@ -23,7 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-JourneysOption = Annotated[Path, typer.Option("--journeys", metavar="DIR", help="Directory of orchestration.yaml and the journeys.")]
+JourneysOption = Annotated[
+    Path, typer.Option("--journeys", metavar="DIR", help="Directory of orchestration.yaml and the journeys.")
+]
 
 
 @app.command()
@@ -31,8 +33,12 @@ def replay(
     events: Annotated[list[Path], typer.Argument(metavar="EVENTS...", help="Files of JSON lines; .gz and .zst too.")],
     journeys: JourneysOption,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the output files go.")],
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Worker processes; the output is the same.")] = 1,
-    state: Annotated[Path | None, typer.Option("--state", metavar="DIR", help="Keep the state here; it must be empty.")] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=64, help="Worker processes; the output is the same.")
+    ] = 1,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="DIR", help="Keep the state here; it must be empty.")
+    ] = None,
 ) -> None:
     """Run the journeys over recorded events: actions, facts, profiles and rejected lines as files, and summary.json."""
     from flows.replay import Request, write_summary
@@ -48,10 +54,14 @@ def replay(
 
 @app.command()
 def run(
-    journeys: Annotated[Path | None, typer.Option("--journeys", metavar="DIR", help="Directory of the definitions.")] = None,
+    journeys: Annotated[
+        Path | None, typer.Option("--journeys", metavar="DIR", help="Directory of the definitions.")
+    ] = None,
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Directory of the state.")] = None,
     create_topics: Annotated[bool, typer.Option("--create-topics", help="Create the topics that are missing.")] = False,
-    allow_create_time: Annotated[bool, typer.Option(help="Take a log that has its producers' times (CreateTime).")] = False,
+    allow_create_time: Annotated[
+        bool, typer.Option(help="Take a log that has its producers' times (CreateTime).")
+    ] = False,
 ) -> None:
     """Run the live job: the customer log on Kafka in, decisions out on Kafka, until it is stopped.
 
@@ -67,7 +77,9 @@ def run(
 
 @app.command()
 def check(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory of the definitions.")] = Path("journeys"),
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory of the definitions.")] = Path(
+        "journeys"
+    ),
 ) -> None:
     """Validate definitions: every mistake at once, with file, line, path, value, and what to write instead."""
     from flows.definitions import read_directory
@@ -90,9 +102,15 @@ def generate(
     events: Annotated[int, typer.Option("--events", min=1, help="How many.")] = 200_000,
     customers: Annotated[int, typer.Option("--customers", min=1, help="Of how many customers.")] = 10_000,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same events.")] = 7,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write JSON lines here; - is standard output.")] = None,
-    to_kafka: Annotated[bool, typer.Option("--to-kafka", help="Produce to the customer log, keyed by customer.")] = False,
-    rate: Annotated[float, typer.Option("--rate", min=0, help="With --to-kafka: events per second; 0 is as fast as it goes.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write JSON lines here; - is standard output.")
+    ] = None,
+    to_kafka: Annotated[
+        bool, typer.Option("--to-kafka", help="Produce to the customer log, keyed by customer.")
+    ] = False,
+    rate: Annotated[
+        float, typer.Option("--rate", min=0, help="With --to-kafka: events per second; 0 is as fast as it goes.")
+    ] = 0,
 ) -> None:
     """Make believable shop events: customers who browse, buy and come back."""
     from flows.generate import to_file, to_topic
@@ -109,7 +127,9 @@ def generate(
 
 @app.command()
 def demo(
-    directory: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where events and output go.")] = Path("out/demo"),
+    directory: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where events and output go.")] = Path(
+        "out/demo"
+    ),
     events: Annotated[int, typer.Option("--events", min=1_000, help="How many events to make.")] = 200_000,
 ) -> None:
     """Make events, replay the example journeys over them, and tell who was sent what, and why."""
@@ -131,7 +151,9 @@ def health(
 
     path = read_settings(data=data).data / ALIVE
     if not path.exists():
-        raise OutsideError(f"{path} is not there: no job has run on this directory; start one with: sojourn run --data {path.parent}")
+        raise OutsideError(
+            f"{path} is not there: no job has run on this directory; start one with: sojourn run --data {path.parent}"
+        )
     age_s = wall_ms() / 1000 - path.stat().st_mtime
     if age_s > seconds:
         raise OutsideError(f"the job has made no progress for {age_s:.0f} s; look at its last lines, and at Kafka")

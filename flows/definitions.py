@@ -14,7 +14,9 @@ def read_directory(directory: Path) -> Workspace:
         InputError: There is no such directory, or a file in it cannot be read.
     """
     if not directory.is_dir():
-        raise InputError(f"{directory} is no directory; name the directory that holds orchestration.yaml and the journeys")
+        raise InputError(
+            f"{directory} is no directory; name the directory that holds orchestration.yaml and the journeys"
+        )
     texts = {}
     for path in sorted([*directory.rglob("*.yaml"), *directory.rglob("*.yml")]):
         try:

@@ -4,6 +4,7 @@ Everything told is read back from what the replay wrote and from the events them
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def run_demo(directory: Path, events: int) -> None:
 
 def _tell_stories(directory: Path, events: Path) -> None:
     console = Console(highlight=False)
-    sent = [action for _, action in zip(range(_STORIES), _records(directory / "actions.email.jsonl"))]
+    sent = list(islice(_records(directory / "actions.email.jsonl"), _STORIES))
     refused = next((fact for fact in _records(directory / "facts.jsonl") if fact["fact"] == "not_entered"), None)
     people = {record["customer_id"] for record in [*sent, *([refused] if refused else [])]}
     seen = _what_they_did(events, people)
@@ -54,10 +55,18 @@ def _tell_stories(directory: Path, events: Path) -> None:
             f"  [green]{escape(action['customer_id'])}[/green] <- {action['channel']}: {action['template']} "
             f"{escape(str(action['with']))} at {action['decided_at']}"
         )
-        looks = [event for event in seen[action["customer_id"]] if _category(event) == category and event["receivedAt"] <= action["decided_at"]]
+        looks = [
+            event
+            for event in seen[action["customer_id"]]
+            if _category(event) == category and event["receivedAt"] <= action["decided_at"]
+        ]
         for event in [event for event in looks if event["event"] == "Product Viewed"][-3:]:
-            console.print(f"      {event['timestamp']}  looked at {escape(str(event['properties'].get('name')))} in {escape(str(category))}")
-        console.print(f"      three looks at {escape(str(category))} in five days, and none bought: journey {action['journey']}")
+            console.print(
+                f"      {event['timestamp']}  looked at {escape(str(event['properties'].get('name')))} in {escape(str(category))}"
+            )
+        console.print(
+            f"      three looks at {escape(str(category))} in five days, and none bought: journey {action['journey']}"
+        )
     if not sent:
         console.print("  nobody; try more --events")
 
@@ -76,8 +85,12 @@ def _tell_stories(directory: Path, events: Path) -> None:
         f"but: {refused['reason']}"
     )
     if entered:
-        console.print(f"      entered {refused['journey']} for it at {entered[-1]['at']} already; the journey lets in again after 5 days")
-    console.print(f"\nAll of it is in {escape(str(directory))}: actions.email.jsonl, facts.jsonl, profiles.jsonl, rejected.jsonl, summary.json")
+        console.print(
+            f"      entered {refused['journey']} for it at {entered[-1]['at']} already; the journey lets in again after 5 days"
+        )
+    console.print(
+        f"\nAll of it is in {escape(str(directory))}: actions.email.jsonl, facts.jsonl, profiles.jsonl, rejected.jsonl, summary.json"
+    )
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

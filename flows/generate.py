@@ -44,7 +44,9 @@ def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: f
         OutsideError: Kafka refuses.
     """
     trouble = Trouble(settings)
-    producer = Producer(options(settings, trouble, "generate", **{"partitioner": "murmur2_random", "enable.idempotence": True}))
+    producer = Producer(
+        options(settings, trouble, "generate", **{"partitioner": "murmur2_random", "enable.idempotence": True})
+    )
     refused: list[str] = []
 
     def delivered(error: object, _message: object) -> None:
@@ -73,7 +75,9 @@ def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: f
     while producer.flush(1.0):
         trouble.check()
     if refused:
-        raise OutsideError(f"{len(refused):,} of {events:,} events were not taken by Kafka at {settings.brokers}: {refused[0]}")
+        raise OutsideError(
+            f"{len(refused):,} of {events:,} events were not taken by Kafka at {settings.brokers}: {refused[0]}"
+        )
     tell(f"produced {events:,} events to {settings.events_topic} on {settings.brokers}")
 
 

@@ -34,7 +34,7 @@ class Trouble:
         self.fatal: OutsideError | None = None
 
     def reported(self, error: KafkaError) -> None:
-        """librdkafka's error callback."""
+        """Librdkafka's error callback."""
         if error.code() in _WILL_NOT_MEND:
             self.fatal = OutsideError(
                 f"Kafka at {self._settings.brokers} refuses: {error.str()}; mend the SOJOURN_KAFKA__... settings "

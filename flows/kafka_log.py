@@ -63,7 +63,7 @@ class LogReader:
         """The next messages of a partition; none if there are none yet."""
         waiting = self._waiting[partition]
         now = monotonic_s()
-        if not waiting and now - self._polled_at > 0.002:  # noqa: PLR2004 - all partitions ask in turn; one asks for all
+        if not waiting and now - self._polled_at > 0.002:
             self._polled_at = now
             self._poll()
             if now - self._alive_at > _SIGN_OF_LIFE_S:
@@ -81,14 +81,16 @@ class LogReader:
         for message in messages:
             error = message.error()
             if error is None:
-                self._waiting[message.partition()].append(message)
+                self._waiting[int(message.partition() or 0)].append(message)
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
                 raise OutsideError(
                     f"{self.topic} [{message.partition()}]: the position to go on from is not in the log any more ({error.str()}): "
                     "retention took it, or the topic was made anew; restore the topic, or start with an empty --data directory"
                 )
             elif error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED):
-                raise OutsideError(f"{self.topic} [{message.partition()}]: {error.str()}; was the topic deleted, or a right withdrawn?")
+                raise OutsideError(
+                    f"{self.topic} [{message.partition()}]: {error.str()}; was the topic deleted, or a right withdrawn?"
+                )
             else:
                 self._trouble.reported(error)
         if messages:
@@ -102,7 +104,7 @@ class LogReader:
             return  # nothing of it is needed any more
 
 
-class _Partition(StatefulSourcePartition[LogItem, int]):
+class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
     """One partition of the log."""
 
     def __init__(self, reader: LogReader, partition: int, offset: int | None) -> None:
@@ -133,16 +135,19 @@ class _Partition(StatefulSourcePartition[LogItem, int]):
             stamp = message.timestamp()[1]
             headers = message.headers()
             kind, low = _headers(headers) if headers else (b"event", None)
-            if (low or stamp) > now:
-                now = low or stamp
+            now = max(now, low or stamp)
             if kind == b"heartbeat":
                 continue
             offset, value, key = message.offset(), message.value(), message.key()
             record = (offset, now, stamp, value or b"", offset)
             if kind != b"event":
-                unread.append((record, "unknown_kind", f"`sojourn-kind` is {kind[:40]!r}; this version knows event and heartbeat"))
+                unread.append(
+                    (record, "unknown_kind", f"`sojourn-kind` is {kind[:40]!r}; this version knows event and heartbeat")
+                )
             elif value is None:
-                unread.append((record, "not_json", "the record has no value (a tombstone); an event is one JSON object"))
+                unread.append(
+                    (record, "not_json", "the record has no value (a tombstone); an event is one JSON object")
+                )
             else:
                 # Undecodable keys stay what they are and fit no customer: they end as misrouted.
                 records.setdefault((key or b"").decode(errors="replace"), []).append(record)

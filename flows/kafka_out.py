@@ -60,7 +60,7 @@ class _Sink(StatefulSinkPartition[list[Out], None]):
                     self._produce(topic, key, value, None)
         self._producer.poll(0)
 
-    def _place(self, details: dict[str, Any]) -> list[tuple[str, bytes]]:
+    def _place(self, details: dict[str, Any]) -> list[tuple[str, str | bytes | None]]:
         found = {
             "reason": details["reason"],
             "message": details["message"],
@@ -70,7 +70,9 @@ class _Sink(StatefulSinkPartition[list[Out], None]):
         }
         return [(name, str(value).encode(errors="replace")) for name, value in found.items()]
 
-    def _produce(self, topic: str, key: str | None, value: bytes, headers: list[tuple[str, bytes]] | None) -> None:
+    def _produce(
+        self, topic: str, key: str | None, value: bytes, headers: list[tuple[str, str | bytes | None]] | None
+    ) -> None:
         if topic.startswith(ACTIONS):
             headers = [("action_id", _action_id(value))]
         while True:

@@ -39,7 +39,9 @@ def topics_of(settings: Settings, channels: Sequence[str]) -> list[Topic]:
     ]
 
 
-def prepare_topics(settings: Settings, channels: Sequence[str], create: bool, trouble: Trouble, stopping: Callable[[], bool]) -> int:
+def prepare_topics(
+    settings: Settings, channels: Sequence[str], create: bool, trouble: Trouble, stopping: Callable[[], bool]
+) -> int:
     """Make sure that all topics are there; give the number of partitions of the log. Waits for a broker that is down.
 
     Raises:
@@ -87,7 +89,9 @@ def _create(admin: AdminClient, missing: list[Topic], settings: Settings) -> Non
             tell(f"created the topic {name}")
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise OutsideError(f"Kafka at {settings.brokers} does not create the topic {name}: {error.args[0].str()}") from error
+                raise OutsideError(
+                    f"Kafka at {settings.brokers} does not create the topic {name}: {error.args[0].str()}"
+                ) from error
 
 
 def _check_clock(admin: AdminClient, settings: Settings) -> None:
@@ -96,7 +100,9 @@ def _check_clock(admin: AdminClient, settings: Settings) -> None:
     try:
         config = admin.describe_configs([resource], request_timeout=_REQUEST_S)[resource].result()
     except KafkaException as error:
-        tell(f"the settings of the topic {settings.events_topic} cannot be read ({error.args[0].str()}); taking it to be LogAppendTime")
+        tell(
+            f"the settings of the topic {settings.events_topic} cannot be read ({error.args[0].str()}); taking it to be LogAppendTime"
+        )
         return
     kind = config["message.timestamp.type"].value
     if kind != "LogAppendTime" and not settings.allow_create_time:
@@ -104,4 +110,3 @@ def _check_clock(admin: AdminClient, settings: Settings) -> None:
             f"the topic {settings.events_topic} has message.timestamp.type={kind}: its clock would be that of its producers; set it to "
             "LogAppendTime, or take the producers' times for true with --allow-create-time (SOJOURN_ALLOW_CREATE_TIME)"
         )
-

@@ -11,8 +11,9 @@ One stateful step on purpose: caps, re-entry and explanations are exact only whe
 does. The ids of the steps are on disk in recovery stores: they never change.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
@@ -22,7 +23,7 @@ from bytewax.outputs import FixedPartitionedSink
 from flows.guard import ends_process
 from operators.customer_step import CustomerStep
 from operators.key_group import KeyGroup, KeyGroupLogic, Out
-from operators.log import LogItem
+from operators.log import LogBatch, LogItem
 from operators.plan import Plan
 from state.codec import Token
 from state.customer import GroupMeta
@@ -32,9 +33,9 @@ OpenGroup = Callable[[int, "Token | None"], KeyGroup]
 
 
 def build(
-    source: FixedPartitionedSource[LogItem, int],
+    source: FixedPartitionedSource[LogItem, Any],
     open_group: OpenGroup,
-    sink: FixedPartitionedSink[list[Out], object],
+    sink: FixedPartitionedSink[list[Out], Any],
 ) -> Dataflow:
     """The dataflow between a source of the log and a sink."""
     flow = Dataflow("orchestrate")
@@ -47,8 +48,13 @@ def build(
 class _Logic(KeyGroupLogic):
     """The logic of `operators`, with errors of the outside world (a full disk) ending the process."""
 
-    on_batch = ends_process(KeyGroupLogic.on_batch)
-    snapshot = ends_process(KeyGroupLogic.snapshot)
+    @ends_process
+    def on_batch(self, values: list[LogBatch]) -> tuple[Iterable[list[Out]], bool]:
+        return super().on_batch(values)
+
+    @ends_process
+    def snapshot(self) -> bytes:
+        return super().snapshot()
 
 
 def group_opener(plan: Plan, directory: Path, groups: int, options: StoreOptions, stores: int) -> OpenGroup:

@@ -82,7 +82,9 @@ def finish(parts: Path, out: Path, channels: Sequence[str], files: Sequence[Path
         channels: All channels of the workspace: one that nothing was sent on has an empty file.
         files: The input files, by the number that an origin has.
     """
-    names = {FACTS: "facts", PROFILES: "profiles", REJECTED: "rejected"} | {ACTIONS + name: ACTIONS + name for name in channels}
+    names = {FACTS: "facts", PROFILES: "profiles", REJECTED: "rejected"} | {
+        ACTIONS + name: ACTIONS + name for name in channels
+    }
     for topic, name in names.items():
         sort = ExternalSort(parts)
         paths = sorted(parts.glob(f"{topic}.*{_PARTS_END}"))

@@ -24,7 +24,7 @@ from typing import Any
 from bytewax._bytewax import cli_main
 
 from flows.definitions import load_plan
-from flows.input_files import FilesSource, Line, Progress, Unsorted, check_files, merged, read_sorted, sort_input
+from flows.input_files import FilesSource, Line, Progress, UnsortedError, check_files, merged, read_sorted, sort_input
 from flows.orchestrate import build, group_opener
 from flows.output_files import FilesSink, finish
 from operators.key_group import KeyGroup
@@ -92,7 +92,9 @@ class Summary:
             "rejected_by_reason": dict(sorted(self.counts.rejected.items())),
             "customers": counts["customers"],
             "actions": sum(sum(channels.values()) for channels in self.counts.actions.values()),
-            "actions_by_journey_and_channel": {name: dict(sorted(c.items())) for name, c in sorted(self.counts.actions.items())},
+            "actions_by_journey_and_channel": {
+                name: dict(sorted(c.items())) for name, c in sorted(self.counts.actions.items())
+            },
             "seconds": round(self.seconds, 3),
             "events_per_second": round(counts["records"] / self.seconds) if self.seconds else 0,
             "memory_bytes_peak": self.memory_bytes_peak,
@@ -123,12 +125,14 @@ def replay(request: Request, watch: Watch = lambda _: None, say: Callable[[str],
     check_files(request.files)
     plan = load_plan(request.journeys)
     if request.state is not None and request.state.is_dir() and any(request.state.iterdir()):
-        raise StateError(f"{request.state} is not empty, and this version cannot go on from kept state; name a new directory")
+        raise StateError(
+            f"{request.state} is not empty, and this version cannot go on from kept state; name a new directory"
+        )
     with _work_directory(request.out) as work:
         progress = Progress(request.files)
         counts = _run(request, plan, work, None, progress, watch)
         spool = None
-        if isinstance(progress.failure, Unsorted):
+        if isinstance(progress.failure, UnsortedError):
             say(f"{progress.failure}: sorting the input first")
             progress = Progress(request.files)
             with _watched(progress, watch):
@@ -144,7 +148,9 @@ def replay(request: Request, watch: Watch = lambda _: None, say: Callable[[str],
     if request.workers > 1:
         memory += resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * request.workers
     unit = 1 if sys.platform == "darwin" else 1024
-    return Summary(counts, monotonic_s() - started, memory * unit, request.workers, spool is not None, progress.log_time)
+    return Summary(
+        counts, monotonic_s() - started, memory * unit, request.workers, spool is not None, progress.log_time
+    )
 
 
 def _run(request: Request, plan: Plan, work: Path, spool: Path | None, progress: Progress, watch: Watch) -> Counts:
@@ -174,7 +180,9 @@ class Task:
     keep_state: bool
 
 
-def run_worker(task: Task, plan: Plan, progress: Progress, process: int = 0, addresses: list[str] | None = None) -> Counts:
+def run_worker(
+    task: Task, plan: Plan, progress: Progress, process: int = 0, addresses: list[str] | None = None
+) -> Counts:
     """Run one worker in this process until the input ends; give what its key groups counted."""
     lines: Iterator[Line] = read_sorted(task.spool, progress) if task.spool else merged(task.files, progress)
     options = StoreOptions(write_ahead_log=task.keep_state)
@@ -222,12 +230,16 @@ def _work_directory(out: Path) -> Iterator[Path]:
         out.mkdir(parents=True, exist_ok=True)
         lock_file = (out / ".lock").open("w")
     except OSError as error:
-        raise UsageError(f"{out}: {error.strerror or error}; name a directory that can be written, with --out DIR") from error
+        raise UsageError(
+            f"{out}: {error.strerror or error}; name a directory that can be written, with --out DIR"
+        ) from error
     with lock_file:
         try:
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UsageError(f"{out}: another replay is writing there; wait for it, or name another --out DIR") from error
+            raise UsageError(
+                f"{out}: another replay is writing there; wait for it, or name another --out DIR"
+            ) from error
         work = out / WORK
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
@@ -253,4 +265,4 @@ def write_summary(summary: Summary, out: Path) -> None:
     (out / "summary.json").write_bytes(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2) + b"\n")
 
 
-__all__ = ["Counts", "Request", "Summary", "SojournError", "Task", "replay", "run_worker", "write_summary"]
+__all__ = ["Counts", "Request", "SojournError", "Summary", "Task", "replay", "run_worker", "write_summary"]

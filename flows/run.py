@@ -75,7 +75,11 @@ def live_flow(settings: Settings, create_topics: bool, stop: Stop) -> tuple[Data
 
     settings.data.mkdir(parents=True, exist_ok=True)
     reader = LogReader(settings, trouble, stop, settings.data / ALIVE)
-    return build(KafkaLog(reader, partitions), open_and_note, KafkaOut(settings, trouble, stop, parts=1)), opened, reader
+    return (
+        build(KafkaLog(reader, partitions), open_and_note, KafkaOut(settings, trouble, stop, parts=1)),
+        opened,
+        reader,
+    )
 
 
 def _prepare_recovery(recovery: Path, state: Path) -> None:
@@ -98,7 +102,9 @@ def _locked(data: Path) -> Iterator[None]:
         data.mkdir(parents=True, exist_ok=True)
         file = (data / "lock").open("a")
     except OSError as error:
-        raise UsageError(f"{data}: {error.strerror or error}; name a directory that can be written, with --data DIR") from error
+        raise UsageError(
+            f"{data}: {error.strerror or error}; name a directory that can be written, with --data DIR"
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

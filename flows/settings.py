@@ -21,16 +21,27 @@ class Settings(BaseSettings):
     """All settings, with their defaults."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SOJOURN_", env_nested_delimiter="__", toml_file=FILE, frozen=True, extra="forbid", env_nested_max_split=1
+        env_prefix="SOJOURN_",
+        env_nested_delimiter="__",
+        toml_file=FILE,
+        frozen=True,
+        extra="forbid",
+        env_nested_max_split=1,
     )
 
     journeys: Path = Field(Path("journeys"), description="Directory of orchestration.yaml and the journeys")
     data: Path = Field(Path("data"), description="Directory of the state, for this job alone")
-    kafka: dict[str, str] = Field({"bootstrap.servers": "localhost:9092"}, description="Options of librdkafka, for all clients")
-    job: str = Field("sojourn", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the job: its client and group ids begin with it")
+    kafka: dict[str, str] = Field(
+        {"bootstrap.servers": "localhost:9092"}, description="Options of librdkafka, for all clients"
+    )
+    job: str = Field(
+        "sojourn", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the job: its client and group ids begin with it"
+    )
     events_topic: str = Field("events", description="The customer log")
     topics_prefix: str = Field("", description="Before the names of all topics that are written")
-    partitions: int = Field(64, ge=1, le=4096, description="Of the customer log, when it is created; fixed from then on")
+    partitions: int = Field(
+        64, ge=1, le=4096, description="Of the customer log, when it is created; fixed from then on"
+    )
     output_partitions: int = Field(8, ge=1, le=4096, description="Of every other topic, when it is created")
     replication: int = Field(-1, ge=-1, description="Of created topics; -1 is the broker's default")
     epoch_ms: int = Field(500, ge=10, le=60_000, description="How often state and output are committed")

@@ -28,7 +28,13 @@ def show_progress() -> Iterator[Watch]:
     if not sys.stderr.isatty():
         yield _plain_lines()
         return
-    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()]
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    ]
     started = monotonic_s()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("replay", total=None, rate="")
@@ -36,7 +42,12 @@ def show_progress() -> Iterator[Watch]:
         def watch(reading: Reading) -> None:
             rate = reading.records / max(monotonic_s() - started, 0.001)
             at = format_instant(reading.log_time)[:10] if reading.log_time else ""
-            bar.update(task, total=reading.bytes_total, completed=reading.bytes_read, rate=f"{reading.records:,} events, {rate:,.0f}/s {at}")
+            bar.update(
+                task,
+                total=reading.bytes_total,
+                completed=reading.bytes_read,
+                rate=f"{reading.records:,} events, {rate:,.0f}/s {at}",
+            )
 
         yield watch
 
@@ -49,7 +60,9 @@ def _plain_lines() -> Watch:
         if monotonic_s() - last >= _LINE_EVERY_S:
             last = monotonic_s()
             part = reading.bytes_read / max(reading.bytes_total, 1)
-            tell(f"{reading.records:,} events read, {part:.0%} of the input, {reading.records / (last - started):,.0f}/s")
+            tell(
+                f"{reading.records:,} events read, {part:.0%} of the input, {reading.records / (last - started):,.0f}/s"
+            )
 
     return watch
 

@@ -16,12 +16,12 @@ from typing import IO, Any
 import orjson
 
 from flows.definitions import load_plan
-from flows.input_files import Progress, Unsorted
+from flows.input_files import Progress, UnsortedError
 from flows.replay import Counts, Task, run_worker
 from state.clock import monotonic_s
 from state.errors import InputError, OutsideError, SojournError
 
-_FAILURES = {"Unsorted": Unsorted, "InputError": InputError}
+_FAILURES = {"UnsortedError": UnsortedError, "InputError": InputError}
 
 
 def run_workers(task: Task, progress: Progress) -> Counts:
@@ -85,7 +85,9 @@ def _wait(workers: "list[subprocess.Popen[bytes]]") -> None:
             except subprocess.TimeoutExpired:
                 continue
             if status:
-                raise OutsideError(f"a worker process ended with status {status}; the replay was given up, start it again")
+                raise OutsideError(
+                    f"a worker process ended with status {status}; the replay was given up, start it again"
+                )
             waiting.remove(worker)
             break
 
@@ -149,7 +151,7 @@ def _main() -> int:
         while not over.wait(0.2):
             if os.getppid() != parent:
                 os._exit(1)  # whoever started this is gone
-            if monotonic_s() - last > 0.2:  # noqa: PLR2004
+            if monotonic_s() - last > 0.2:
                 last = monotonic_s()
                 tell_progress()
 

@@ -136,7 +136,9 @@ def decode(raw: bytes, log_time: int | None, own_time: bool = False) -> Event | 
     else:
         name = _NAMED_BY_TYPE.get(kind) if type(kind) is str else None
         if name is None:
-            return Rejected("bad_type", f"`type` is {_shown(kind)}; write one of track, identify, page, screen, group, alias")
+            return Rejected(
+                "bad_type", f"`type` is {_shown(kind)}; write one of track, identify, page, screen, group, alias"
+            )
         properties = found.traits if kind in _WITH_TRAITS else found.properties
     if type(properties) is not dict:
         if properties is not None:
@@ -151,9 +153,10 @@ def decode(raw: bytes, log_time: int | None, own_time: bool = False) -> Event | 
 
     customer_id = found.userId
     if type(customer_id) is not str or not 0 < len(customer_id) <= ID_CHARACTERS_MAX:
-        customer_id = customer_id_of(customer_id, found.anonymousId)
-        if type(customer_id) is not str:
-            return customer_id
+        identified = customer_id_of(customer_id, found.anonymousId)
+        if isinstance(identified, Rejected):
+            return identified
+        customer_id = identified
 
     stamp = found.timestamp
     if log_time is None:
@@ -161,11 +164,11 @@ def decode(raw: bytes, log_time: int | None, own_time: bool = False) -> Event | 
     if own_time and stamp is not None and (found.receivedAt is None or found.receivedAt == stamp):
         time = log_time
     else:
-        time = parse_instant(stamp)
-        if time is None:
-            time = _time_of(found, log_time)
-            if type(time) is not int:
-                return time
+        read = parse_instant(stamp)
+        derived = _time_of(found, log_time) if read is None else read
+        if isinstance(derived, Rejected):
+            return derived
+        time = derived
         if time > log_time + FUTURE_MS_MAX:
             return Rejected("future", f"`timestamp` {_shown(stamp)} is more than a day after the record's log time")
 

@@ -8,23 +8,33 @@ and never ignored. `operators.workspace` reads the texts and gathers the complai
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from operators.durations import parse_duration
 from operators.expressions import ExpressionError, compile_expression, compile_path
 from operators.patterns import EVENTS_MAX
 from operators.templates import TEMPLATE_NAMES, TemplateError, compile_value
+from operators.zones import zone_named
 
 WHERE_NAMES = ("event", "properties", "profile", "now", "journey")
 """Root names of a `where` on an element."""
 
-LATER_NAMES = {
-    name: "it is part of the journey language, but not of this version of Sojourn"
-    for name in ("first", "matched", "entry", "traits", "segments")
-}
+LATER_NAMES = dict.fromkeys(
+    ("first", "matched", "entry", "traits", "segments"),
+    "it is part of the journey language, but not of this version of Sojourn",
+)
 
 CHANNELS = ("email", "push", "sms", "in_app", "ads", "web", "call_center")
 """The channels that ship."""
@@ -84,7 +94,8 @@ class Without(Model):
         None, description="Path of the value that must be the same; by default the element's; `any` drops the test"
     )
     over: Literal["span", "window"] = Field(
-        "span", description="`span`: none from the first to the last match; `window`: none in the whole of `within` up to the match"
+        "span",
+        description="`span`: none from the first to the last match; `window`: none in the whole of `within` up to the match",
     )
 
 
@@ -99,11 +110,13 @@ class Element(Model):
     """One element of a pattern."""
 
     later = ("as", "distinct", "optional", "strict", "absent", "for", "skip")
-    event: EventNames = Field(description="Name of the event, or a list of names; or page, screen, identify, group, alias")
-    where: Where | None = Field(None, description="Only events for which this expression holds")
-    times: Annotated[Times, BeforeValidator(lambda value: value if isinstance(value, dict) else {"at_least": value})] = Field(
-        Times(at_least=1), description="How often: a number, or {at_least: n}"
+    event: EventNames = Field(
+        description="Name of the event, or a list of names; or page, screen, identify, group, alias"
     )
+    where: Where | None = Field(None, description="Only events for which this expression holds")
+    times: Annotated[
+        Times, BeforeValidator(lambda value: value if isinstance(value, dict) else {"at_least": value})
+    ] = Field(Times(at_least=1), description="How often: a number, or {at_least: n}")
     by: Path | None = Field(None, description="Path of the value that must be the same in all of them")
     without: Without | None = Field(None, description="Events that must not have happened meanwhile")
 
@@ -116,7 +129,9 @@ def _again(value: str) -> None:
         return
     period = AGAIN_PERIOD.fullmatch(value)
     if not period:
-        raise ValueError(f"{value!r} is no re-entry rule; write never, always, after_exit, or `after` and a duration, as in: after 5d")
+        raise ValueError(
+            f"{value!r} is no re-entry rule; write never, always, after_exit, or `after` and a duration, as in: after 5d"
+        )
     parse_duration(period.group(1))
 
 
@@ -148,7 +163,9 @@ class Enter(Model):
             )
         if self.within is None:
             if self.element.times.at_least > 1:
-                raise PydanticCustomError("enter", "several events need `within`: how long from the first to the last, as in: within: 5d")
+                raise PydanticCustomError(
+                    "enter", "several events need `within`: how long from the first to the last, as in: within: 5d"
+                )
             if self.element.without:
                 raise PydanticCustomError("enter", "`without` needs `within`: how far back it looks, as in: within: 5d")
         return self
@@ -156,7 +173,7 @@ class Enter(Model):
     @property
     def element(self) -> Element:
         """The one element of the pattern; a bare `event` is a pattern of one."""
-        return self.pattern[0] if self.pattern else Element(event=self.event, where=self.where)
+        return self.pattern[0] if self.pattern else Element(event=self.event or [], where=self.where)
 
 
 TemplateValue = Annotated[Any, _explained(lambda value: compile_value(value, TEMPLATE_NAMES))]
@@ -186,12 +203,15 @@ def _known_step(value: Any) -> Any:
     for kind in kinds:
         if kind not in _STEPS_NOW:
             raise PydanticCustomError(
-                "step", "the step `{kind}` is part of the journey language, but this version of Sojourn cannot do it yet", {"kind": kind}
+                "step",
+                "the step `{kind}` is part of the journey language, but this version of Sojourn cannot do it yet",
+                {"kind": kind},
             )
     if kinds and not isinstance(value["send"], str):
         raise PydanticCustomError(
-            "step", "a list or a choice of channels is part of the journey language, but this version of Sojourn cannot do it yet; "
-            "name one channel, as in: send: email"
+            "step",
+            "a list or a choice of channels is part of the journey language, but this version of Sojourn cannot do it yet; "
+            "name one channel, as in: send: email",
         )
     if not kinds and not any(key in Send.model_fields for key in value):
         raise PydanticCustomError("step", "no step that is known; write send")
@@ -221,10 +241,8 @@ class Channel(Model):
 
 
 def _zone(value: str) -> None:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"{value!r} is no time zone; write one of the IANA database, as in: timezone: Europe/Berlin") from error
+    if zone_named(value) is None:
+        raise ValueError(f"{value!r} is no time zone; write one of the IANA database, as in: timezone: Europe/Berlin")
 
 
 class Orchestration(Model):

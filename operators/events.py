@@ -20,7 +20,9 @@ class Event(msgspec.Struct, gc=False):
     """`properties`, or the `traits` of `identify` and `group`."""
     context: dict[str, Any]
 
-    expression_names: ClassVar[frozenset[str]] = frozenset(("kind", "name", "time", "properties", "context", "message_id"))
+    expression_names: ClassVar[frozenset[str]] = frozenset(
+        ("kind", "name", "time", "properties", "context", "message_id")
+    )
     """What expressions and templates may read of it."""
 
 

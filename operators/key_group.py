@@ -11,10 +11,11 @@ from typing import Any
 
 from bytewax.operators import StatefulBatchLogic
 
-from operators.customer_step import CustomerStep, Records
+from operators.customer_step import CustomerStep
 from operators.decode import decode
 from operators.events import Event, Rejected
-from operators.log import LogBatch, LogRecord
+from operators.log import LogBatch
+from operators.moment import Records
 from operators.records import ACTIONS, PROFILES, REJECTED, to_json
 from state.codec import Token, decode_customer, encode_customer
 from state.codec import decode as decode_token
@@ -42,24 +43,35 @@ class KeyGroup:
 
     def take(self, batch: LogBatch) -> list[Out]:
         """Take in the next records of the group's log; give all that comes out of them."""
-        group, position, now, by_key, unread, keyed = batch
+        _, position, now, by_key, unread, keyed = batch
         out: list[Out] = []
         store, meta, step = self.store, self.store.meta, self._step
         loaded = store.load(by_key)
         told: Records = []
         counted = Counted()
+        clock, take, put = meta.now, step.take, store.put
+        events: list[tuple[Event, int]] = []
         for key, records in by_key.items():
-            events = self._read(key, records, keyed, loaded.get(key) is None, out, counted)
+            stored = loaded[key]
+            for place, at, log_time, value, origin in records:
+                found = decode(value, log_time, not keyed)
+                if type(found) is Event and (not keyed or self._is_home(found, key, stored is None)):
+                    events.append((found, at if at > clock else clock))
+                else:
+                    why = _misrouted(found, key, meta) if isinstance(found, Event) else found
+                    self._reject(why, place, value, origin, key if keyed else None, out)
+                    counted.rejected += 1
+            counted.records += len(records)
             if not events:
                 continue
-            stored = loaded[key]
             if stored is None:
                 counted.customers += 1
                 customer = Customer()
             else:
                 customer = decode_customer(stored)
-            counted.duplicates += step.take(customer, key, events, told)
-            store.put(key, encode_customer(customer), stored)
+            counted.duplicates += take(customer, key, events, told)
+            put(key, encode_customer(customer), stored)
+            events.clear()
             if told:
                 self._tell(key, told, out)
                 told.clear()
@@ -72,25 +84,10 @@ class KeyGroup:
         counted.add_to(meta.counts)
         return out
 
-    def _read(
-        self, key: str, records: list[LogRecord], keyed: bool, is_new: bool, out: list[Out], counted: "Counted"
-    ) -> list[tuple[Event, int]]:
-        """Decode the records of one key; each event with the clock as it is then. What cannot be read goes to `out`."""
-        clock = self.store.meta.now
-        events = []
-        for position, now, log_time, value, origin in records:
-            found = decode(value, log_time, not keyed)
-            if type(found) is Event:
-                misrouted = _misrouted(found, key, self.store.meta, is_new) if keyed else None
-                if misrouted is None:
-                    events.append((found, now if now > clock else clock))
-                    continue
-                found = misrouted
-            assert type(found) is Rejected  # noqa: S101 - for the type checker
-            self._reject(found, position, value, origin, key if keyed else None, out)
-            counted.rejected += 1
-        counted.records += len(records)
-        return events
+    def _is_home(self, event: Event, key: str, is_new: bool) -> bool:
+        """Whether a record lies where its customer belongs; whom the store has was looked at before."""
+        meta = self.store.meta
+        return key == event.customer_id and (not is_new or group_of(key.encode(), meta.groups) == meta.group)
 
     def _reject(
         self, rejected: Rejected, position: int, value: bytes, origin: int, key: str | None, out: list[Out]
@@ -136,21 +133,19 @@ class Counted:
             counts[name] = counts.get(name, 0) + count
 
 
-def _misrouted(event: Event, key: str, meta: GroupMeta, is_new: bool) -> Rejected | None:
-    """Whether a record lies where its customer does not belong: its order against the others is then unknown."""
+def _misrouted(event: Event, key: str, meta: GroupMeta) -> Rejected:
+    """Why a record does not lie where its customer belongs: its order against the others is then unknown."""
     if key != event.customer_id:
         return Rejected(
-            "misrouted", f"the record's key is {key[:80]!r}, its customer {event.customer_id[:80]!r}; key the log by customer id"
+            "misrouted",
+            f"the record's key is {key[:80]!r}, its customer {event.customer_id[:80]!r}; key the log by customer id",
         )
-    if is_new:  # whom the store has was looked at before
-        home = group_of(event.customer_id.encode(), meta.groups)
-        if home != meta.group:
-            return Rejected(
-                "misrouted",
-                f"the record is in partition {meta.group}, its customer belongs in {home}; produce with the partitioner "
-                "murmur2 (librdkafka: partitioner=murmur2_random), which is not librdkafka's default",
-            )
-    return None
+    home = group_of(key.encode(), meta.groups)
+    return Rejected(
+        "misrouted",
+        f"the record is in partition {meta.group}, its customer belongs in {home}; produce with the partitioner murmur2 "
+        "(librdkafka: partitioner=murmur2_random), which is not librdkafka's default",
+    )
 
 
 class KeyGroupLogic(StatefulBatchLogic[LogBatch, list[Out], bytes]):

@@ -29,4 +29,3 @@ LogBatch = tuple[int, int, int, "dict[str, list[LogRecord]]", "list[tuple[LogRec
 
 LogItem = tuple[str, LogBatch]
 """A batch under the key that Bytewax routes by: the group's number as text."""
-

@@ -146,7 +146,7 @@ class Pattern:
         last = len(bucket) - 1
         if last - start + 1 < self.times:
             return None
-        inside = []
+        inside: list[int] = []
         for i in range(start, last + 1):
             roles = bucket[i] & _ALL_ROLES
             if roles & FORBIDDEN and self.without is not None:
@@ -167,7 +167,7 @@ class Pattern:
         for last in range(max(at, times - 1), len(inside)):
             if last == at or at < times - 1:
                 yield [*inside[: times - 1], inside[last]]
-            elif times > 2:  # noqa: PLR2004 - of two, the first and the last leave no place for a third
+            elif times > 2:
                 yield [*inside[: times - 2], place, inside[last]]
 
     def _allowed(self, bucket: list[int], first: int, last: int, anywhere: list[int] | tuple[()]) -> bool:
@@ -188,13 +188,15 @@ class Pattern:
         if not anywhere:
             return True
         # Events of the other bucket have no read order against these: one at the very same time counts as inside.
-        return bisect_left(anywhere, from_time << _ROLE_BITS) == bisect_right(anywhere, moment << _ROLE_BITS | _ALL_ROLES)
+        return bisect_left(anywhere, from_time << _ROLE_BITS) == bisect_right(
+            anywhere, moment << _ROLE_BITS | _ALL_ROLES
+        )
 
     def _make_room(self, memory: JourneyMemory, horizon: int) -> None:
         """Before a new bucket: drop those that are over, now and then; and the one longest unused at the bound."""
         buckets = memory.buckets
         size = len(buckets)
-        if size < 8 or size & (size - 1):  # noqa: PLR2004 - at powers of two: the cost per new value stays constant
+        if size < 8 or size & (size - 1):
             return
         over = [value for value, bucket in buckets.items() if bucket[-1] >> _ROLE_BITS <= horizon]
         if not over and size >= BUCKETS_MAX:
@@ -210,10 +212,10 @@ class Pattern:
 
 
 def token_of(value: object) -> str:
-    """A JSON value as the name of its bucket: equal values have one name, different ones never share it.
+    r"""A JSON value as the name of its bucket: equal values have one name, different ones never share it.
 
     >>> token_of("tents"), token_of(7), token_of(7.0), token_of("7")
-    ('tents', '\\x007', '\\x007', '7')
+    ('tents', '\x007', '\x007', '7')
     """
     if type(value) is str and not value.startswith("\x00"):
         token = value
@@ -224,6 +226,6 @@ def token_of(value: object) -> str:
             token = "\x00" + orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
         except TypeError:  # an int beyond 64 bits
             token = "\x00" + str(value)
-    if len(token) <= VALUE_CHARACTERS_MAX:
+    if len(token) < VALUE_CHARACTERS_MAX:
         return token
     return "\x00#" + blake2b(token.encode(), digest_size=16).hexdigest()

@@ -6,16 +6,18 @@ does not mention; expressions, paths and templates are compiled code.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from hashlib import blake2b
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
-from operators.definitions import AGAIN_PERIOD, TEMPLATE_NAMES, WHERE_NAMES, Element, Journey, Orchestration, Send
+from operators.definitions import AGAIN_PERIOD, WHERE_NAMES, Element, Journey, Orchestration, Send
 from operators.durations import parse_duration
 from operators.expressions import Expression, Path, compile_expression, compile_path
 from operators.patterns import ELEMENT, FORBIDDEN, Pattern
-from operators.templates import Render, compile_value, names_used
+from operators.templates import TEMPLATE_NAMES, Render, compile_value, names_used
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class Plan:
     hash: str
     """Of the definitions: BLAKE2b-128 of their canonical JSON."""
     channels: tuple[str, ...]
+    zone: tzinfo
+    """The zone of a customer who has none of their own."""
 
 
 def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey]) -> Plan:
@@ -106,10 +110,17 @@ def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey]) -> P
         enters = Watch(plan, ELEMENT, _where(element.where), by)
         for name in element.event:
             watches.setdefault(name, []).append(enters)
-    content = [orchestration.model_dump(mode="json"), [journey.model_dump(mode="json", by_alias=True) for journey in journeys]]
+    content = [
+        orchestration.model_dump(mode="json"),
+        [journey.model_dump(mode="json", by_alias=True) for journey in journeys],
+    ]
     digest = blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
     return Plan(
-        tuple(compiled), {name: tuple(these) for name, these in watches.items()}, digest, tuple(sorted(orchestration.channels))
+        journeys=tuple(compiled),
+        watches={name: tuple(these) for name, these in watches.items()},
+        hash=digest,
+        channels=tuple(sorted(orchestration.channels)),
+        zone=ZoneInfo(orchestration.timezone),
     )
 
 
@@ -130,7 +141,12 @@ def _journey(journey: Journey) -> JourneyPlan:
         key=compile_path(enter.key) if enter.key else None,
         again=_again(enter.again),
         steps=tuple(_send(step, str(number), journey) for number, step in enumerate(journey.steps, 1)),
-        description={"name": journey.journey, "version": journey.version, "tags": list(journey.tags), "priority": journey.priority},
+        description={
+            "name": journey.journey,
+            "version": journey.version,
+            "tags": list(journey.tags),
+            "priority": journey.priority,
+        },
     )
 
 

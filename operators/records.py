@@ -4,7 +4,6 @@ Names and fields are fixed: other programs read them. Every record carries `seq`
 (customer_id, seq) orders all that was said about a customer.
 """
 
-from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -30,15 +29,11 @@ def instance_of(customer_id: str, journey: str, key: object, message_id: str) ->
     return identity(customer_id, journey, key, message_id)
 
 
-def action_id_of(customer_id: str, journey: str, version: int, instance: str, step: str, channel: str, attempt: int) -> str:
+def action_id_of(
+    customer_id: str, journey: str, version: int, instance: str, step: str, channel: str, attempt: int
+) -> str:
     """The id of one action; `attempt` counts the visits of the step."""
     return identity(customer_id, journey, version, instance, step, channel, attempt)
-
-
-def fact(customer: Customer, customer_id: str, name: str, at: int, **details: object) -> dict[str, object]:
-    """A fact about a customer; takes the next `seq`."""
-    customer.seq += 1
-    return {"fact": name, "at": format_instant(at), "customer_id": customer_id, "seq": customer.seq, **details}
 
 
 def profile_of(customer: Customer, customer_id: str, at: int) -> dict[str, object]:
@@ -55,6 +50,30 @@ def profile_of(customer: Customer, customer_id: str, at: int) -> dict[str, objec
     }
 
 
-def to_json(value: Mapping[str, Any]) -> bytes:
+def to_json(value: Any) -> bytes:
     """The record's bytes: keys sorted, so that equal records are equal bytes."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def storable(value: Any) -> Any:
+    """A JSON value as it can be stored: an integer beyond 64 bits is read as JavaScript reads it, as the nearest double."""
+    if type(value) is int:
+        return value if -(2**63) <= value < 2**63 else _as_double(value)
+    if type(value) is dict:
+        return {name: storable(part) for name, part in value.items()}
+    if type(value) is list:
+        return [storable(part) for part in value]
+    return value
+
+
+def writable(key: object) -> object:
+    """A key as records and ids show it: any scalar as it is, anything else as JSON text."""
+    value = storable(key)
+    return value if value is None or isinstance(value, (str, int, float, bool)) else to_json(value).decode()
+
+
+def _as_double(value: int) -> float | str:
+    try:
+        return float(value)
+    except OverflowError:  # more than 308 digits: no double is near it
+        return str(value)

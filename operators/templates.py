@@ -46,7 +46,10 @@ def _finalize(value: Any) -> Any:
 
 
 _environment = _Environment(
-    undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True, finalize=_finalize  # noqa: S701 - no HTML here
+    undefined=StrictUndefined,
+    autoescape=False,
+    keep_trailing_newline=True,
+    finalize=_finalize,
 )
 # What decides by chance would make a replay differ from the run that it replays.
 del _environment.filters["random"], _environment.globals["lipsum"]
@@ -105,7 +108,9 @@ def _single_expression(tree: nodes.Template, text: str) -> str | None:
     """The expression, where the whole text is one `{{ expression }}`."""
     stripped = text.strip()
     output = tree.body[0] if len(tree.body) == 1 else None
-    expressions = [n for n in output.nodes if not isinstance(n, nodes.TemplateData)] if isinstance(output, nodes.Output) else []
+    expressions = (
+        [n for n in output.nodes if not isinstance(n, nodes.TemplateData)] if isinstance(output, nodes.Output) else []
+    )
     if len(expressions) == 1 and stripped.startswith("{{") and stripped.endswith("}}") and stripped.count("{{") == 1:
         return stripped[2:-2].strip("-+")
     return None
@@ -141,7 +146,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         if not isfinite(value):
             raise TemplateError("a number that is infinite, or none")
         return value
-    if depth > 50:  # noqa: PLR2004 - deeper than any message; JSON writers stop at 254
+    if depth > 50:
         raise TemplateError("a value is nested more than 50 deep")
     if isinstance(value, dict):
         return {str(key): _plain(part, depth + 1) for key, part in value.items()}

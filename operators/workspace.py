@@ -67,7 +67,12 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
         if file in LATER_FILES:
             if document.value is not None:
                 workspace.complaints.append(
-                    Complaint(file, 1, "", f"{file} is part of the journey language, but this version of Sojourn cannot do it yet")
+                    Complaint(
+                        file,
+                        1,
+                        "",
+                        f"{file} is part of the journey language, but this version of Sojourn cannot do it yet",
+                    )
                 )
         elif file == ORCHESTRATION:
             workspace.orchestration = _validated(Orchestration, file, document, workspace.complaints)
@@ -77,7 +82,12 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
                 if journey.journey in places:
                     other = places[journey.journey][0]
                     workspace.complaints.append(
-                        _complaint(file, document, ("journey",), f"the journey {journey.journey!r} is in {other} already; choose another name")
+                        _complaint(
+                            file,
+                            document,
+                            ("journey",),
+                            f"the journey {journey.journey!r} is in {other} already; choose another name",
+                        )
                     )
                 else:
                     places[journey.journey] = (file, document)
@@ -85,10 +95,17 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
     workspace.journeys.sort(key=lambda journey: journey.journey)
     if ORCHESTRATION not in texts:
         workspace.complaints.append(
-            Complaint(ORCHESTRATION, 1, "", "the file is missing; write it with at least a time zone, as in: timezone: Europe/Berlin")
+            Complaint(
+                ORCHESTRATION,
+                1,
+                "",
+                "the file is missing; write it with at least a time zone, as in: timezone: Europe/Berlin",
+            )
         )
     if not workspace.journeys and not workspace.complaints:
-        workspace.complaints.append(Complaint(".", 1, "", "there is no journey in this directory; a journey is a file NAME.yaml"))
+        workspace.complaints.append(
+            Complaint(".", 1, "", "there is no journey in this directory; a journey is a file NAME.yaml")
+        )
     if workspace.orchestration is not None:
         for journey in workspace.journeys:
             workspace.complaints += _about_all(journey, workspace.orchestration, *places[journey.journey])
@@ -104,12 +121,22 @@ def _about_all(journey: Journey, orchestration: Orchestration, file: str, docume
         if step.send not in orchestration.channels:
             names = sorted(orchestration.channels)
             complaints.append(
-                _complaint(file, document, ("steps", index, "send"), f"there is no channel {step.send!r}; {_nearest(step.send, names)}")
+                _complaint(
+                    file,
+                    document,
+                    ("steps", index, "send"),
+                    f"there is no channel {step.send!r}; {_nearest(step.send, names)}",
+                )
             )
         name = step.id or str(index + 1)
         if name in ids:
             complaints.append(
-                _complaint(file, document, ("steps", index, "id"), f"the step {name!r} stands in line {ids[name]} already; choose another id")
+                _complaint(
+                    file,
+                    document,
+                    ("steps", index, "id"),
+                    f"the step {name!r} stands in line {ids[name]} already; choose another id",
+                )
             )
         ids.setdefault(name, document.line_of(("steps", index)))
     return complaints
@@ -117,7 +144,9 @@ def _about_all(journey: Journey, orchestration: Orchestration, file: str, docume
 
 def _validated(model: type[Any], file: str, document: Document, complaints: list[Complaint]) -> Any:
     if not isinstance(document.value, dict):
-        complaints.append(Complaint(file, 1, "", f"the file is no mapping; it begins with `{next(iter(model.model_fields))}:`"))
+        complaints.append(
+            Complaint(file, 1, "", f"the file is no mapping; it begins with `{next(iter(model.model_fields))}:`")
+        )
         return None
     try:
         return model.model_validate(document.value)
@@ -136,9 +165,16 @@ def _translated(model: type[BaseModel], file: str, document: Document, location:
         owner = _model_at(model, location[:-1])
         key = str(location[-1])
         if key in owner.later:
-            return _complaint(file, document, location, f"`{key}` is part of the journey language, but this version of Sojourn cannot do it yet")
+            return _complaint(
+                file,
+                document,
+                location,
+                f"`{key}` is part of the journey language, but this version of Sojourn cannot do it yet",
+            )
         names = [f.alias or name for name, f in owner.model_fields.items()]
-        return _complaint(file, document, location, f"there is no key {key!r} here; {_nearest(key, [*names, *owner.later])}")
+        return _complaint(
+            file, document, location, f"there is no key {key!r} here; {_nearest(key, [*names, *owner.later])}"
+        )
     if kind == "missing":
         return _complaint(file, document, location[:-1], f"`{location[-1]}` is missing; write it here")
     if kind == "string_pattern_mismatch":
@@ -153,9 +189,8 @@ def _in_file(value: Any, location: Location) -> Location:
     kept: list[str | int] = []
     last = len(location) - 1
     for number, part in enumerate(location):
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        steps_in = part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value))
+        if steps_in:
             value = value[part]
         elif not (number == last and isinstance(value, dict)):
             continue

@@ -44,7 +44,9 @@ def read_yaml(text: str) -> Document:
         mark = error.problem_mark or error.context_mark
         document.mistakes.append((mark.line + 1 if mark else 1, f"this is no YAML: {error.problem or error.context}"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        document.mistakes.append((1, f"this is no YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}"))
+        document.mistakes.append(
+            (1, f"this is no YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+        )
     finally:
         if loader is not None:
             loader.dispose()
@@ -64,7 +66,9 @@ def _value(loader: Any, node: Any, location: Location, document: Document, count
             key = loader.construct_object(key_node)
             key_line = key_node.start_mark.line + 1
             if not isinstance(key, str):
-                document.mistakes.append((key_line, f"the key {key_node.value!r} is not read as text; put it in quotes"))
+                document.mistakes.append(
+                    (key_line, f"the key {key_node.value!r} is not read as text; put it in quotes")
+                )
                 key = str(key_node.value)
             elif key in mapping:
                 document.mistakes.append((key_line, f"the key {key!r} stands here twice; write it once"))
@@ -74,6 +78,8 @@ def _value(loader: Any, node: Any, location: Location, document: Document, count
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, (*location, index), document, count) for index, item in enumerate(node.value)]
     if node.tag == "tag:yaml.org,2002:int" and ":" in node.value:
-        document.mistakes.append((line, f"YAML reads the clock time {node.value} as a number; put it in quotes: \"{node.value}\""))
+        document.mistakes.append(
+            (line, f'YAML reads the clock time {node.value} as a number; put it in quotes: "{node.value}"')
+        )
         return node.value
     return loader.construct_object(node)

@@ -13,6 +13,9 @@ _MINUTES_MAX = 50_000  # a month of minutes, about 6 MB
 _SECONDS = {f":{s:02}.": s * 1000 for s in range(60)}
 _MILLISECONDS = {f"{ms:03}Z": ms for ms in range(1000)}
 
+_TEXTS: dict[int, str] = {}  # what one event leads to is told with the same few times over and over
+_TEXTS_MAX = 1_000
+
 INSTANT_MS_MIN = 0
 """1970-01-01: what lies before it is a broken clock, not a customer."""
 
@@ -23,7 +26,8 @@ _SECONDS_BELOW = 100_000_000_000
 """A smaller number is Unix seconds (until the year 5138), a larger one milliseconds (from March 1973)."""
 
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?(?:[Zz]|([+-])(\d\d):?(\d\d)?)?)?", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?(?:[Zz]|([+-])(\d\d):?(\d\d)?)?)?",
+    re.ASCII,
 )
 
 
@@ -82,7 +86,13 @@ def format_instant(ms: int) -> str:
     >>> format_instant(1767603600123)
     '2026-01-05T09:00:00.123Z'
     """
-    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds") + "Z"
+    text = _TEXTS.get(ms)
+    if text is None:
+        text = (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds") + "Z"
+        if len(_TEXTS) >= _TEXTS_MAX:
+            _TEXTS.clear()
+        _TEXTS[ms] = text
+    return text
 
 
 def as_datetime(ms: int) -> datetime:

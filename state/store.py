@@ -110,7 +110,9 @@ class KeyGroupStore:
         options = memory.rocksdb_options()
         try:
             self._db = Rdict(
-                str(path), options, column_families={name: memory.rocksdb_options() for name in (CUSTOMERS, TIMERS, META)}
+                str(path),
+                options,
+                column_families={name: memory.rocksdb_options() for name in (CUSTOMERS, TIMERS, META)},
             )
         except Exception as error:  # rocksdict raises bare Exception
             raise StateError(f"{path}: RocksDB cannot open the state: {error}; {_advice(str(error))}") from error
@@ -191,7 +193,9 @@ class KeyGroupStore:
                     self._remember(customer_id, value)
             found[customer_id] = value
         if missing:
-            for customer_id, value in zip(missing, self._customers.get([key.encode() for key in missing]) or (), strict=True):
+            for customer_id, value in zip(
+                missing, self._customers.get([key.encode() for key in missing]) or (), strict=True
+            ):
                 found[customer_id] = value
                 if value is not None:
                     self._remember(customer_id, value)

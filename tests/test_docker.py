@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import ConfigResource
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 from tests.kafka.broker import HOST, KAFKA_VERSION, SINGLE_NODE, Broker, free_port, missing
 

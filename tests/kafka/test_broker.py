@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.kafka import fixtures
 from tests.kafka.broker import HOST, Broker, BrokerError, free_port, missing
@@ -151,8 +150,8 @@ def test_the_command_says_when_it_is_ready_and_leaves_nothing_behind(tmp_path: P
     @contextmanager
     def running() -> Iterator[subprocess.Popen[str]]:
         """The command, once it is ready; and when it has ended, no broker is left."""
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes) as process:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=pipe, stderr=pipe) as process:
             try:
                 assert process.stdout is not None
                 assert process.stdout.readline() == f"Kafka is ready on {HOST}:{port}\n"
