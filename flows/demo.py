@@ -4,7 +4,6 @@ Everything told is read back from what the replay wrote and from the events them
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import orjson
 from rich.console import Console
 from rich.markup import escape
 
+from flows.definitions import read_directory
 from flows.generate import to_file
 from flows.replay import Request, replay, write_summary
 from flows.show import show_progress, show_summary, tell
@@ -42,55 +42,69 @@ def run_demo(directory: Path, events: int) -> None:
 
 
 def _tell_stories(directory: Path, events: Path) -> None:
-    console = Console(highlight=False)
-    sent = list(islice(_records(directory / "actions.email.jsonl"), _STORIES))
-    refused = next((fact for fact in _records(directory / "facts.jsonl") if fact["fact"] == "not_entered"), None)
-    people = {record["customer_id"] for record in [*sent, *([refused] if refused else [])]}
-    seen = _what_they_did(events, people)
+    facts = list(_records(directory / "facts.jsonl"))
+    actions = sorted(
+        _records(directory / "actions.email.jsonl"), key=lambda action: _is_anonymous(action["customer_id"])
+    )
+    refusals = [fact for fact in facts if fact["fact"] == "not_entered"]
+    refusal = min(refusals, key=lambda fact: _is_anonymous(fact["customer_id"]), default=None)
+    sent = actions[:_STORIES]
+    seen = _what_they_did(events, {action["customer_id"] for action in sent})
 
-    console.print("\n[bold]Sent, and why[/bold]")
+    _say("\n[bold]Sent, and why[/bold]")
     for action in sent:
-        category = action["with"]["category"]
-        console.print(
-            f"  [green]{escape(action['customer_id'])}[/green] <- {action['channel']}: {action['template']} "
-            f"{escape(str(action['with']))} at {action['decided_at']}"
-        )
-        looks = [
-            event
-            for event in seen[action["customer_id"]]
-            if _category(event) == category and event["receivedAt"] <= action["decided_at"]
-        ]
-        for event in [event for event in looks if event["event"] == "Product Viewed"][-3:]:
-            console.print(
-                f"      {event['timestamp']}  looked at {escape(str(event['properties'].get('name')))} in {escape(str(category))}"
-            )
-        console.print(
-            f"      three looks at {escape(str(category))} in five days, and none bought: journey {action['journey']}"
-        )
+        _tell_sent(action, seen[action["customer_id"]])
     if not sent:
-        console.print("  nobody; try more --events")
+        _say("  nobody; try more --events")
+    _say("\n[bold]Not sent, and why[/bold]")
+    if refusal is None:
+        _say("  every match entered; try more --events")
+    else:
+        _tell_refused(refusal, facts)
+    _say(
+        f"\nAll of it is in {escape(str(directory))}: actions.email, facts, profiles, rejected (.jsonl) and summary.json"
+    )
 
-    console.print("\n[bold]Not sent, and why[/bold]")
-    if refused is None:
-        console.print("  every match entered; try more --events")
-        return
-    entered = [
-        fact
-        for fact in _records(directory / "facts.jsonl")
-        if fact["fact"] == "entered" and fact["customer_id"] == refused["customer_id"] and fact["key"] == refused["key"]
-        and fact["seq"] < refused["seq"]
-    ]  # fmt: skip
-    console.print(
-        f"  [yellow]{escape(refused['customer_id'])}[/yellow] looked three times at {escape(str(refused['key']))} again by {refused['at']}, "
-        f"but: {refused['reason']}"
+
+def _tell_sent(action: dict[str, Any], did: list[dict[str, Any]]) -> None:
+    category = action["with"]["category"]
+    person = escape(action["customer_id"])
+    _say(f"  [green]{person}[/green] <- {action['channel']}: {action['template']} {escape(str(action['with']))}")
+    looks = [
+        event
+        for event in did
+        if event["event"] == "Product Viewed"
+        and event["properties"].get("category") == category
+        and event["receivedAt"] <= action["decided_at"]
+    ]
+    for event in looks[-3:]:
+        name = escape(str(event["properties"].get("name")))
+        _say(f"      {event['timestamp']}  looked at {name} in {escape(str(category))}")
+    _say(f"      three looks in five days, none of it bought: {action['journey']} at {action['decided_at']}")
+
+
+def _tell_refused(refusal: dict[str, Any], facts: list[dict[str, Any]]) -> None:
+    person, journey = refusal["customer_id"], refusal["journey"]
+    _say(
+        f"  [yellow]{escape(person)}[/yellow] looked three times at {escape(str(refusal['key']))} by {refusal['at']}, "
+        f"but did not enter {journey} again: {refusal['reason']}"
     )
-    if entered:
-        console.print(
-            f"      entered {refused['journey']} for it at {entered[-1]['at']} already; the journey lets in again after 5 days"
-        )
-    console.print(
-        f"\nAll of it is in {escape(str(directory))}: actions.email.jsonl, facts.jsonl, profiles.jsonl, rejected.jsonl, summary.json"
-    )
+    entered = ""
+    for fact in facts:
+        same = (fact["customer_id"], fact.get("journey"), fact.get("key")) == (person, journey, refusal["key"])
+        if same and fact["fact"] == "entered" and fact["seq"] < refusal["seq"]:
+            entered = fact["at"]
+    rules = {definition.journey: definition.enter.again for definition in read_directory(EXAMPLES).journeys}
+    _say(f"      the last entry was at {entered}; the journey says again: {rules[journey]}")
+
+
+def _say(line: str) -> None:
+    Console(highlight=False).print(line, soft_wrap=True)
+
+
+def _is_anonymous(customer_id: str) -> bool:
+    """Those who signed in are told first: they have names."""
+    return customer_id.startswith("anon:")
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
@@ -112,7 +126,3 @@ def _what_they_did(events: Path, people: set[str]) -> dict[str, list[dict[str, A
             if person in found and event.get("event"):
                 found[person].append(event)
     return found
-
-
-def _category(event: dict[str, Any]) -> Any:
-    return event["properties"].get("category")
