@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports tests kafka bench clean
+.PHONY: help demo test check lint types imports tests kafka bench compiled clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 10
@@ -35,11 +35,21 @@ tests: $(VENV)/ready ## pytest, warnings as errors, with coverage
 kafka: $(VENV)/ready ## a local Apache Kafka on 127.0.0.1:9092, without Docker (Java 17 and Maven)
 	$(RUN) -m tests.kafka --port 9092
 
-bench: $(VENV)/ready ## events/s per core, CPU, memory and state size of a replay
-	$(RUN) -m benchmarks.replay
+bench: $(VENV)/ready ## events/s per core, CPU, memory and state size of a replay; PEERS=DIR adds Flink
+	$(RUN) -m benchmarks.replay $(if $(PEERS),--peers "$(PEERS)")
+
+compiled: $(VENV)-compiled/ready ## the hot modules compiled to C (needs a C compiler), in an environment of their own
+
+$(VENV)-compiled/ready: pyproject.toml setup.py $(wildcard flows/*.py operators/*.py state/*.py)
+	"$(PYTHON)" -m venv --clear $(VENV)-compiled
+	$(VENV)-compiled/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools>=77' '.[dev]'
+	SOJOURN_COMPILE=1 $(VENV)-compiled/bin/python -m pip install --quiet --disable-pip-version-check \
+		--no-build-isolation --no-deps --force-reinstall .
+	@rm -rf build
+	@touch $@
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) out build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(VENV)-compiled out build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
 
 $(VENV)/ready: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Sojourn needs Python 3.10, 3.11 or 3.12 (Bytewax has no wheels for others); install one, or say make PYTHON=/path/to/python" >&2; exit 1; }

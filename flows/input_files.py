@@ -11,7 +11,6 @@ import io
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,8 +27,12 @@ from state.keygroups import GROUPS_FOR_FILES, group_of
 LINE_BYTES_MAX = 256 << 20
 """A file whose line is longer is no file of JSON lines; without a bound it would be read into memory whole."""
 
-BATCH_RECORDS = 131_072
-"""Records read in one go: a customer that comes more than once in a batch is read and put back once."""
+BATCH_BYTES = 48 << 20
+"""Lines read in one go: the longer a batch, the more often it finds a customer more than once, to be read and put back
+once (measured with 200-byte events of 100,000 customers: 32,768 records a batch cost half as much again)."""
+
+BATCH_RECORDS_MAX = 400_000
+"""Of short lines: a record has about 150 bytes beside its own."""
 
 _BLOCK_BYTES = 1 << 20
 
@@ -206,14 +209,19 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
     def _deal(self) -> list[LogItem]:
         position, time = self._position, self._progress.log_time
         by_customer: dict[str, list[LogRecord]] = {}
-        for time, file, line, customer_id, raw in islice(self._lines, BATCH_RECORDS):
+        size, last = 0, position + BATCH_RECORDS_MAX
+        for time, file, line, customer_id, raw in self._lines:  # noqa: B007
             record = (position, time, time if customer_id else None, raw, file << 48 | line)
             position += 1
             if customer_id in by_customer:
                 by_customer[customer_id].append(record)
             else:
                 by_customer[customer_id] = [record]
-        self._over = position - self._position < BATCH_RECORDS
+            size += len(raw)
+            if size > BATCH_BYTES or position == last:
+                break
+        else:
+            self._over = True
         self._position = self._progress.records = position
         self._progress.log_time = time
 

@@ -23,7 +23,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from operators.durations import parse_duration
-from operators.expressions import ExpressionError, compile_expression, compile_path
+from operators.expressions import ExpressionError, compile_expression
+from operators.paths import compile_path
 from operators.patterns import EVENTS_MAX
 from operators.templates import TEMPLATE_NAMES, TemplateError, compile_value
 from operators.zones import zone_named

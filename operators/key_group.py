@@ -128,8 +128,13 @@ class Counted:
 
     def add_to(self, counts: dict[str, int]) -> None:
         """Add it; records = accepted + rejected + duplicates."""
-        accepted = self.records - self.rejected - self.duplicates
-        for name, count in (*vars(self).items(), ("accepted", accepted)):
+        for name, count in (
+            ("records", self.records),
+            ("accepted", self.records - self.rejected - self.duplicates),
+            ("rejected", self.rejected),
+            ("duplicates", self.duplicates),
+            ("customers", self.customers),
+        ):
             counts[name] = counts.get(name, 0) + count
 
 

@@ -15,7 +15,8 @@ import orjson
 
 from operators.definitions import AGAIN_PERIOD, WHERE_NAMES, Element, Journey, Orchestration, Send
 from operators.durations import parse_duration
-from operators.expressions import Expression, Path, compile_expression, compile_path
+from operators.expressions import Expression, compile_expression
+from operators.paths import Path, compile_path
 from operators.patterns import ELEMENT, FORBIDDEN, Pattern
 from operators.templates import TEMPLATE_NAMES, Render, compile_value, names_used
 

@@ -26,7 +26,7 @@ _SECONDS_BELOW = 100_000_000_000
 """A smaller number is Unix seconds (until the year 5138), a larger one milliseconds (from March 1973)."""
 
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?(?:[Zz]|([+-])(\d\d):?(\d\d)?)?)?",
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?(?:[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d)?)?)?",
     re.ASCII,
 )
 
@@ -48,11 +48,7 @@ def parse_instant(value: object) -> int | None:
         try:  # the usual form, 2026-01-05T10:00:00.123Z
             return _MINUTES[value[:16]] + _SECONDS[value[16:20]] + _MILLISECONDS[value[20:]]
         except KeyError:
-            ms = _parse_slowly(value)
-        if len(value) == 24 and value[23] == "Z" and INSTANT_MS_MIN <= ms < INSTANT_MS_MAX:
-            if len(_MINUTES) >= _MINUTES_MAX:
-                _MINUTES.clear()
-            _MINUTES[value[:16]] = ms // 60_000 * 60_000
+            ms = _parse_minute_anew(value)
     elif type(value) is int:
         ms = value * 1000 if -_SECONDS_BELOW < value < _SECONDS_BELOW else value
     elif type(value) is float:
@@ -62,6 +58,22 @@ def parse_instant(value: object) -> int | None:
     else:
         return None
     return ms if INSTANT_MS_MIN <= ms < INSTANT_MS_MAX else None
+
+
+def _parse_minute_anew(text: str) -> int:
+    """The same for text whose minute is not at hand, or that is of another form; -1 (outside the range) for none."""
+    minute, second, rest = text[:16], text[16:20], text[20:]
+    if second in _SECONDS and rest in _MILLISECONDS and minute[10:11] == "T" and minute.isascii():
+        try:
+            ms = (datetime.fromisoformat(minute) - _EPOCH) // _MILLISECOND
+        except ValueError:
+            return -1
+        if INSTANT_MS_MIN <= ms < INSTANT_MS_MAX:
+            if len(_MINUTES) >= _MINUTES_MAX:
+                _MINUTES.clear()
+            _MINUTES[minute] = ms
+        return ms + _SECONDS[second] + _MILLISECONDS[rest]
+    return _parse_slowly(text)
 
 
 def _parse_slowly(text: str) -> int:

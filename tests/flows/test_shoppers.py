@@ -105,7 +105,9 @@ def test_a_duplicate_is_the_same_event_sent_again_within_the_dedupe_horizon() ->
             repeated += 1
             assert 0 < ms_of(event["receivedAt"]) - ms_of(before["receivedAt"]) < 3 * 3_600_000
             sent = ("sentAt", "receivedAt")
-            assert {k: v for k, v in event.items() if k not in sent} == {k: v for k, v in before.items() if k not in sent}
+            assert {k: v for k, v in event.items() if k not in sent} == {
+                k: v for k, v in before.items() if k not in sent
+            }
     assert 700 < repeated < 1_200
 
 
@@ -237,7 +239,8 @@ def test_any_shop_keeps_its_promises(
 ) -> None:
     """Exact count, same bytes again, order, valid events, and a rate of zero means none at all."""
     lines, again = (
-        list(shoppers(events, customers, seed, days=days, duplicates=duplicates, late=late, broken=broken)) for _ in "ab"
+        list(shoppers(events, customers, seed, days=days, duplicates=duplicates, late=late, broken=broken))
+        for _ in "ab"
     )
     assert len(lines) == events
     assert lines == again
@@ -258,7 +261,12 @@ def test_any_shop_keeps_its_promises(
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
-    [({"events": -1}, "events=-1"), ({"customers": 0}, "customers=0"), ({"days": 0}, "days=0"), ({"late": 1.5}, "late=1.5")],
+    [
+        ({"events": -1}, "events=-1"),
+        ({"customers": 0}, "customers=0"),
+        ({"days": 0}, "days=0"),
+        ({"late": 1.5}, "late=1.5"),
+    ],
 )
 def test_a_wrong_number_is_named_at_once(wrong: dict[str, Any], named: str) -> None:
     """At the call, not at the first line."""

@@ -163,7 +163,8 @@ class Broker:
         ]
         if not (self.data / "log" / "meta.properties").exists():
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
-            tool = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+            # With "=": one id in 64 begins with a dash, and would pass for an option.
+            tool = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
             _run(tool, "Kafka's storage could not be formatted", START_S_MAX)
         with (self.data / "server.log").open("ab") as log:
             # A session of its own: the Ctrl-C that ends pytest must not reach the broker before the tests' own clean-up.
