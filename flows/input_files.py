@@ -210,7 +210,7 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
         position, time = self._position, self._progress.log_time
         by_customer: dict[str, list[LogRecord]] = {}
         size, last = 0, position + BATCH_RECORDS_MAX
-        for time, file, line, customer_id, raw in self._lines:  # noqa: B007
+        for time, file, line, customer_id, raw in self._lines:
             record = (position, time, time if customer_id else None, raw, file << 48 | line)
             position += 1
             if customer_id in by_customer:

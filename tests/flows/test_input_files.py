@@ -344,19 +344,6 @@ def test_memory_is_bounded_by_bytes_not_by_lines(tmp_path: Path) -> None:
     assert max(sizes) <= 256 << 20
 
 
-def test_no_more_files_are_open_than_there_may_be(tmp_path: Path) -> None:
-    """A file for every hour of two months; the usual limit of open files is 1,024, and each has a block in memory."""
-    resource = pytest.importorskip("resource")
-    paths = [file_of(tmp_path / f"{n:04}", [event("a", n)]) for n in range(300)]
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(200, soft), hard))
-    try:
-        found = sequence_of(*paths)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert [number for _, number, *_ in found] == list(range(300))
-
-
 @pytest.mark.parametrize(
     ("name", "content", "failure"),
     [

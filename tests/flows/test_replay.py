@@ -1,0 +1,593 @@
+"""Replay, from files to files: every line is accounted for, equal runs are equal byte for byte, trouble leaves OUT as it was.
+
+The real streams of `../shared/data` are replayed where they are; their answers lie beside them.
+"""
+
+import base64
+import csv
+import fcntl
+import gzip
+import io
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import zstandard
+
+from flows import input_files, worker_processes
+from flows.input_files import Progress
+from flows.replay import Request, Summary, Task, replay, write_summary
+from flows.shoppers import shoppers
+from operators.decode import UNREADABLE, address_of, decode, read_address
+from operators.events import Rejected
+from state.errors import DefinitionsError, InputError, OutsideError, StateError, UsageError
+from state.instants import format_instant, parse_instant
+from tests.broken_events import broken_events, disputed_events
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+REFERENCE = REPOSITORY / "tests" / "reference"
+STREAMS = REPOSITORY.parent / "shared" / "data"
+TEN = 1_767_607_200_000
+
+Outcome = tuple[dict[str, bytes], dict[str, Any]]
+"""The files of OUT by name, and the summary."""
+
+
+def event(customer: str, at: int, name: str = "Product Viewed", category: str = "tents", **more: object) -> bytes:
+    """A line of JSON at `at` ms after ten, known by who and when."""
+    time = format_instant(TEN + at)
+    return orjson.dumps(
+        {"type": "track", "event": name, "userId": customer, "messageId": f"{customer}-{at}", "timestamp": time}
+        | {"properties": {"category": category}}
+        | more
+    )
+
+
+def browsing(customers: int, events: int) -> list[bytes]:
+    """People who look at categories and sometimes buy: enough for actions, refusals and profiles. One event a minute."""
+    chance = random.Random(11)  # noqa: S311 - the same at every run
+    lines = []
+    for n in range(events):
+        customer = f"c-{chance.randrange(customers)}"
+        what = chance.random()
+        if what < 0.05:
+            traits = {"plan": chance.choice(("free", "paid")), "seen": n}
+            lines.append(event(customer, n * 60_000, type="identify", traits=traits))
+        else:
+            name = "Order Completed" if what > 0.97 else "Product Viewed"
+            lines.append(event(customer, n * 60_000, name, chance.choice(("tents", "boots", "maps"))))
+    return lines
+
+
+def write(path: Path, lines: Sequence[bytes]) -> Path:
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return path
+
+
+def run(files: Sequence[Path], out: Path, workers: int = 1, journeys: Path = REFERENCE, **more: Any) -> Outcome:
+    """Replay; give what is in OUT, and hold the summary against it."""
+    summary = replay(Request(tuple(files), journeys, out, workers, **more))
+    write_summary(summary, out)
+    files_out = contents(out)
+    check_accounts(files_out, summary)
+    return files_out, summary.as_json()
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """Everything in OUT but the timings; nothing else may be there."""
+    found = {path.name: path.read_bytes() for path in out.iterdir() if path.name != "summary.json"}
+    assert all(name.endswith(".jsonl") and not name.startswith(".") for name in found), found.keys()
+    return found
+
+
+def records(content: bytes) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in content.splitlines()]
+
+
+def check_accounts(files: dict[str, bytes], summary: Summary) -> None:
+    """read = accepted + rejected + duplicates, and the files have as many of each as the summary says."""
+    told = summary.as_json()
+    assert told["events_read"] == told["accepted"] + told["rejected"] + told["duplicates"]
+    assert told["rejected"] == sum(told["rejected_by_reason"].values()) == len(files["rejected.jsonl"].splitlines())
+    reasons = Counter(record["reason"] for record in records(files["rejected.jsonl"]))
+    assert reasons == told["rejected_by_reason"]
+    duplicates = [fact for fact in records(files["facts.jsonl"]) if fact["fact"] == "duplicate"]
+    assert told["duplicates"] == len(duplicates)
+    actions = {name: content for name, content in files.items() if name.startswith("actions.")}
+    assert told["actions"] == sum(len(content.splitlines()) for content in actions.values())
+
+
+def raw_of(record: dict[str, Any]) -> bytes:
+    """The bytes of a rejected line, as rejected.jsonl has them."""
+    return base64.b64decode(record["raw_base64"]) if "raw_base64" in record else record["raw"].encode()
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good events in order."""
+    return write(tmp_path_factory.mktemp("stream") / "events.jsonl", browsing(customers=40, events=3_000))
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory, stream: Path) -> Outcome:
+    """What comes of them with one worker."""
+    return run([stream], tmp_path_factory.mktemp("out"))
+
+
+def test_there_is_something_to_compare(outcome: Outcome) -> None:
+    """Equal files prove nothing if they are empty: there are actions, refusals, and profiles of all customers."""
+    files, told = outcome
+    assert told["events_read"] == told["accepted"] == 3_000
+    assert told["customers"] == 40
+    assert told["actions_by_journey_and_channel"] == {"category-interest": {"email": told["actions"]}}
+    assert told["actions"] > 40
+    assert {fact["fact"] for fact in records(files["facts.jsonl"])} >= {"entered", "sent", "exited", "not_entered"}
+    assert [profile["customer_id"] for profile in records(files["profiles.jsonl"])] == sorted(
+        f"c-{n}" for n in range(40)
+    )
+    assert (told["workers"], told["sorted_input"]) == (1, False)
+
+
+def test_files_are_sorted_by_customer_and_seq(outcome: Outcome) -> None:
+    """Seq counts up from one for each customer, over actions and facts together."""
+    files, _ = outcome
+    seqs: dict[str, list[int]] = {}
+    for name in ("actions.email.jsonl", "facts.jsonl"):
+        of_file = [(record["customer_id"], record["seq"]) for record in records(files[name])]
+        assert of_file == sorted(of_file)
+        for customer, seq in of_file:
+            seqs.setdefault(customer, []).append(seq)
+    for of_customer in seqs.values():
+        assert sorted(of_customer) == list(range(1, len(of_customer) + 1))
+
+
+def test_equal_runs_are_equal_byte_for_byte(tmp_path: Path, stream: Path, outcome: Outcome) -> None:
+    """Twice the same, the second time over the output of the first."""
+    for _ in range(2):
+        assert run([stream], tmp_path)[0] == outcome[0]
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_the_number_of_workers_changes_nothing(tmp_path: Path, stream: Path, outcome: Outcome, workers: int) -> None:
+    """All files equal byte for byte, and all counts."""
+    files, told = run([stream], tmp_path, workers)
+    assert files == outcome[0]
+    of_the_machine = {"seconds", "events_per_second", "memory_bytes_peak", "workers"}
+    assert {k: v for k, v in told.items() if k not in of_the_machine} == {
+        k: v for k, v in outcome[1].items() if k not in of_the_machine
+    }
+    assert told["workers"] == workers
+
+
+def test_the_size_of_batches_changes_nothing(
+    tmp_path: Path, stream: Path, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the reading is cut is an accident: a batch of a few records each gives what one of all gives."""
+    monkeypatch.setattr(input_files, "BATCH_BYTES", 2_000)
+    assert run([stream], tmp_path)[0] == outcome[0]
+
+
+def test_an_attribute_is_what_was_said_last_wherever_a_batch_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two `identify` at the very same time, in two batches: the second one holds, though it sorts before the first."""
+    plans = ("paid", "free", "trial", "basic")
+    lines = [event("c-1", 0, type="identify", messageId=plan, traits={"plan": plan}) for plan in plans]
+    monkeypatch.setattr(input_files, "BATCH_BYTES", 0)
+    files, _ = run([write(tmp_path / "e", lines)], tmp_path / "out")
+    assert [profile["attributes"] for profile in records(files["profiles.jsonl"])] == [{"plan": "basic"}]
+
+
+def test_lines_in_any_order_are_replayed_in_the_order_of_time(tmp_path: Path, stream: Path, outcome: Outcome) -> None:
+    """A shuffled file gives what the sorted one gives; a person is told that it is sorted first, and why."""
+    # given the same lines shuffled, dealt to three files, each packed in another way
+    lines = stream.read_bytes().splitlines()
+    shuffled = random.Random(2).sample(lines, len(lines))  # noqa: S311
+    parts = [b"\n".join(shuffled[n::3]) for n in range(3)]
+    paths = [tmp_path / name for name in ("a.jsonl", "b.jsonl.gz", "c.jsonl.zst")]
+    for path, content in zip(paths, (parts[0], gzip.compress(parts[1]), zstandard.compress(parts[2])), strict=True):
+        path.write_bytes(content)
+    # when they are replayed, then all files are those of the sorted lines
+    said: list[str] = []
+    summary = replay(Request(tuple(paths), REFERENCE, tmp_path / "out"), say=said.append)
+    assert contents(tmp_path / "out") == outcome[0]
+    assert summary.as_json()["sorted_input"] is True
+    assert len(said) == 1
+    assert "a.jsonl:" in said[0]
+    assert "sorting the input first" in said[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_line_of_the_corpus_is_accounted_for(tmp_path: Path, workers: int) -> None:
+    """Broken lines amid good ones: nothing stops, nothing is lost, and every rejected line is found again with its place."""
+    # given the corpus, each line between two good ones, some of which come twice; in two files
+    corpus = {raw: expected for _, raw, expected in broken_events()}
+    good = browsing(customers=5, events=len(corpus))
+    lines = [line for pair in zip(good, corpus, strict=True) for line in pair] + good[-7:]
+    half = len(lines) // 2
+    paths = [write(tmp_path / "one.jsonl", lines[:half]), write(tmp_path / "two.jsonl", [b"", *lines[half:]])]
+    # when it is replayed
+    files, told = run(paths, tmp_path / "out", workers)
+    # then read = accepted + rejected + duplicates, each of them as expected
+    expected = Counter(corpus.values())
+    accepted = expected.pop("ok")
+    assert told["events_read"] == len(lines)
+    assert told["accepted"] == len(good) + accepted
+    assert told["duplicates"] == 7
+    assert told["rejected_by_reason"] == dict(sorted(expected.items()))
+    # and every rejected line is there with its bytes, where it stood
+    texts = {str(path): path.read_bytes().split(b"\n") for path in paths}
+    found = records(files["rejected.jsonl"])
+    for record in found:
+        raw = raw_of(record)
+        assert texts[record["file"]][record["line"] - 1] == raw
+        assert record["reason"] == corpus[raw]
+        assert record["message"]
+    assert sorted(map(raw_of, found)) == sorted(raw for raw, expected in corpus.items() if expected != "ok")
+
+
+def test_the_corpus_comes_out_alike_with_any_number_of_workers(tmp_path: Path) -> None:
+    """Broken lines are dealt to groups as well; their file is sorted by their place."""
+    path = write(tmp_path / "e", [raw for _, raw, _ in broken_events()])
+    one, two = (run([path], tmp_path / str(workers), workers) for workers in (1, 2))
+    assert one[0] == two[0]
+    positions = [record["position"] for record in records(one[0]["rejected.jsonl"])]
+    assert positions == sorted(set(positions))
+
+
+def test_what_two_readers_disagree_about_does_not_stop_the_replay(tmp_path: Path) -> None:
+    """Read or rejected, as decoding says; the good events around are read in any case."""
+    # given lines that are no clean JSON where nobody looks
+    disputed = [raw for _, raw in disputed_events()]
+    path = write(tmp_path / "e", [event("c-1", 0), *disputed, event("c-1", 1)])
+    # when they are replayed, then all are accounted for
+    files, told = run([path], tmp_path / "out")
+    assert told["events_read"] == len(disputed) + 2
+    assert told["accepted"] >= 2
+    assert {raw_of(record) for record in records(files["rejected.jsonl"])} == {
+        raw for raw in disputed if isinstance(as_file(raw), Rejected)
+    }
+
+
+def as_file(raw: bytes) -> object:
+    try:
+        _, log_time = address_of(read_address(raw))
+    except UNREADABLE:
+        log_time = None
+    return decode(raw, log_time, own_time=True)
+
+
+VALUES = (
+    "1" + "0" * 30, "1" + "0" * 400, "-" + "9" * 25, '"' + "x" * 150_000 + '"', '"\\u0000any"', '"\\u0000"', '""', "null", "[]",
+    '["a","b"]', '{"a":1}', '{"a":' + "9" * 40 + "}", "true", "false", "1.5", "-0.0", "0", '"{{ 7*7 }}"', '"\\ud83d\\ude00"',
+    "[" * 150 + "]" * 150, "9007199254740993", '"\\u2028"', "1e308", "5e-324", '"[/b]"',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("batch_bytes", [0, 1 << 30])
+def test_a_category_may_be_anything_that_json_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_bytes: int
+) -> None:
+    """Three looks at one strange category are three looks: sent, or withheld with a reason, and the state keeps it."""
+    monkeypatch.setattr(input_files, "BATCH_BYTES", batch_bytes)
+    lines = [
+        event(f"c-{number}", number * 10 + look, category="@@").replace(b'"@@"', value.encode())
+        for number, value in enumerate(VALUES)
+        for look in range(3)
+    ]
+    files, told = run([write(tmp_path / "e", lines)], tmp_path / "out")
+    assert told["accepted"] == len(lines)
+    ended = [fact["customer_id"] for fact in records(files["facts.jsonl"]) if fact["fact"] in ("sent", "withheld")]
+    nothing = [f"c-{number}" for number, value in enumerate(VALUES) if value == "null"]  # no value to agree in
+    lists = [f"c-{number}" for number, value in enumerate(VALUES) if value in ("[]", '["a","b"]')]
+    assert set(f"c-{n}" for n in range(len(VALUES))) - set(ended) <= {*nothing, *lists}
+
+
+def test_packed_files_give_what_plain_ones_give(tmp_path: Path, stream: Path, outcome: Outcome) -> None:
+    """Gzip and zstd at once: the first half in one, the second in the other."""
+    lines = stream.read_bytes().splitlines(keepends=True)
+    first, second = tmp_path / "first.jsonl.gz", tmp_path / "second.jsonl.zst"
+    first.write_bytes(gzip.compress(b"".join(lines[:1_500])))
+    second.write_bytes(zstandard.compress(b"".join(lines[1_500:])))
+    assert run([first, second], tmp_path / "out")[0] == outcome[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_events_are_no_actions(tmp_path: Path, workers: int) -> None:
+    """An empty file is a replay like any other: all files are there, and all counts are zero."""
+    files, told = run([write(tmp_path / "e", [])], tmp_path / "out", workers)
+    assert set(files.values()) == {b""}
+    assert files.keys() == {"actions.email.jsonl", "facts.jsonl", "profiles.jsonl", "rejected.jsonl"}
+    assert (told["events_read"], told["customers"], told["actions"]) == (0, 0, 0)
+
+
+def test_more_files_than_may_be_open_are_read(tmp_path: Path) -> None:
+    """A file for every hour of two months; the usual limit of open files is 1,024."""
+    paths = [write(tmp_path / f"{n:04}.jsonl", [event("c-1", n)]) for n in range(1_100)]
+    ended = sojourn(
+        tmp_path, "replay", *(path.name for path in paths), "--journeys", str(REFERENCE), "--out", "out",
+        before="import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, resource.getrlimit(7)[1]))",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-500:]
+    assert orjson.loads((tmp_path / "out" / "summary.json").read_bytes())["accepted"] == 1_100
+
+
+def sojourn(directory: Path, *arguments: str, before: str = "") -> "subprocess.CompletedProcess[str]":
+    """The command line in a process of its own, after running `before` in it."""
+    script = f"{before}\nimport sys; from flows.cli import main; sys.argv = ['sojourn', *sys.argv[1:]]; main()"
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=directory, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+
+
+# What goes wrong, and what is left then.
+
+
+def before_and_after(out: Path) -> Iterator[None]:
+    """OUT is after the block as it was before, to the byte, hidden files included."""
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert before
+    yield
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.fixture
+def earlier(tmp_path: Path, outcome: Outcome) -> Iterator[Path]:
+    """OUT with the files of an earlier replay; the test must leave them as they are."""
+    out = tmp_path / "earlier"
+    out.mkdir()
+    for name, content in outcome[0].items():
+        (out / name).write_bytes(content)
+    (out / "summary.json").write_bytes(b"{}\n")
+    yield from before_and_after(out)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress], ids=["gz", "zst"])
+def test_a_replay_that_fails_leaves_earlier_output_as_it_was(
+    tmp_path: Path, stream: Path, earlier: Path, pack, workers: int
+) -> None:
+    """A truncated archive, found after most of it was replayed: refused by name, and nothing was written."""
+    path = tmp_path / f"cut.{'gz' if pack is gzip.compress else 'zst'}"
+    packed = pack(stream.read_bytes())
+    path.write_bytes(packed[: len(packed) * 3 // 4])
+    with pytest.raises(InputError, match=r"cut\.\w+: cannot be read to its end"):
+        replay(Request((stream, path), REFERENCE, earlier, workers))
+
+
+def test_truncated_input_that_is_out_of_order_fails_too(tmp_path: Path, stream: Path, earlier: Path) -> None:
+    """The sorting meets the end that is missing, not the dataflow."""
+    lines = stream.read_bytes().splitlines(keepends=True)
+    path = tmp_path / "cut.gz"
+    path.write_bytes(gzip.compress(b"".join(lines[::-1]))[:-20])
+    with pytest.raises(InputError, match=r"cut\.gz: cannot be read to its end"):
+        replay(Request((path,), REFERENCE, earlier))
+
+
+def test_wrong_definitions_are_found_before_anything_is_done(tmp_path: Path, stream: Path, earlier: Path) -> None:
+    """No directory, no journey, a journey with mistakes."""
+    wrong = tmp_path / "journeys"
+    with pytest.raises(InputError, match="name the directory"):
+        replay(Request((stream,), wrong, earlier))
+    wrong.mkdir()
+    with pytest.raises(DefinitionsError, match=r"orchestration\.yaml"):
+        replay(Request((stream,), wrong, earlier))
+    shutil.copy(REFERENCE / "orchestration.yaml", wrong)
+    (wrong / "a.yaml").write_text("journey: a\nentr: {event: x}\nsteps: [{send: email, template: t}]\n")
+    with pytest.raises(DefinitionsError, match=r"a\.yaml:2: .*entr"):
+        replay(Request((stream,), wrong, earlier))
+
+
+def test_input_that_is_not_there_is_found_before_anything_is_done(tmp_path: Path, stream: Path, earlier: Path) -> None:
+    """One file of two."""
+    with pytest.raises(InputError, match="No such file"):
+        replay(Request((stream, tmp_path / "missing"), REFERENCE, earlier))
+
+
+def test_one_replay_at_a_time_writes_into_a_directory(tmp_path: Path, stream: Path, outcome: Outcome) -> None:
+    """The second is refused at once; the first goes on and ends well; then the directory is free again."""
+    request = Request((stream,), REFERENCE, tmp_path / "out")
+    refusals: list[str] = []
+
+    def meanwhile(_: Progress) -> None:
+        with pytest.raises(UsageError, match="another replay is writing there") as refused:
+            replay(request)
+        refusals.append(str(refused.value))
+
+    replay(request, watch=meanwhile)
+    assert refusals
+    assert contents(tmp_path / "out") == outcome[0]
+    assert replay(request).as_json()["accepted"] == 3_000
+
+
+def test_a_replay_that_was_killed_is_no_obstacle(tmp_path: Path, stream: Path, outcome: Outcome) -> None:
+    """Its lock file and its work are still there, but nobody holds the lock."""
+    work = tmp_path / "out" / ".replay"
+    (work / "parts").mkdir(parents=True)
+    (work / "parts" / "journeys.facts.0.part").write_bytes(b"\0\0\0\7garbage")
+    (tmp_path / "out" / ".lock").write_bytes(b"")
+    assert run([stream], tmp_path / "out")[0] == outcome[0]
+
+
+@pytest.mark.parametrize("out", ["file", "file/below", "file/below/further"])
+def test_an_output_directory_that_cannot_be_is_refused(tmp_path: Path, stream: Path, out: str) -> None:
+    """A file stands in its place; the message names it and the option."""
+    (tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"name a directory that can be written, with --out DIR") as refused:
+        replay(Request((stream,), REFERENCE, tmp_path / out))
+    assert str(tmp_path / out) in str(refused.value)
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+# Kept state.
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_state_is_kept_where_it_was_asked_for(tmp_path: Path, stream: Path, outcome: Outcome, workers: int) -> None:
+    """A new directory, or an empty one; the output is the same."""
+    state = tmp_path / "deep" / "state"
+    if workers == 2:
+        state.mkdir(parents=True)
+    assert run([stream], tmp_path / "out", workers, state=state)[0] == outcome[0]
+    groups = sorted(path.name for path in state.iterdir())
+    assert groups == [f"group-{number:05}" for number in range(64)]
+
+
+def test_state_that_is_there_is_not_touched(tmp_path: Path, stream: Path, earlier: Path) -> None:
+    """This version cannot go on from it, and says so before anything is done."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "group-00000").write_bytes(b"mine")
+    with pytest.raises(StateError, match="is not empty, and this version cannot go on from kept state; name a new"):
+        replay(Request((stream,), REFERENCE, earlier, state=tmp_path / "state"))
+    assert (tmp_path / "state" / "group-00000").read_bytes() == b"mine"
+
+
+def test_a_state_directory_that_cannot_be_is_refused_first(tmp_path: Path, stream: Path, earlier: Path) -> None:
+    """A file in its place, a file above it, or the output directory itself: not found out when all the work is done."""
+    (tmp_path / "file").write_bytes(b"mine")
+    for state in (tmp_path / "file", tmp_path / "file" / "below", earlier):
+        with pytest.raises((StateError, UsageError)):
+            replay(Request((stream,), REFERENCE, earlier, state=state))
+
+
+def test_output_and_state_are_not_one_directory(tmp_path: Path, stream: Path) -> None:
+    """Both empty, and one and the same: refused before the work, in one sentence."""
+    with pytest.raises((StateError, UsageError)):
+        replay(Request((stream,), REFERENCE, tmp_path / "same", state=tmp_path / "same"))
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no second file system to keep state on")  # noqa: S108
+def test_state_may_be_kept_on_another_disk(tmp_path: Path, stream: Path, outcome: Outcome) -> None:
+    """OUT here, the state on a volume of its own: directories cannot be renamed over that border."""
+    state = Path("/dev/shm") / f"sojourn-test-{os.getpid()}"  # noqa: S108
+    if os.stat("/dev/shm").st_dev == tmp_path.stat().st_dev:  # noqa: S108
+        pytest.skip("/dev/shm is on the disk that the tests are on")
+    try:
+        assert run([stream], tmp_path / "out", state=state)[0] == outcome[0]
+        assert len(list(state.iterdir())) == 64
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+
+
+# Worker processes, as seen by the one that started them.
+
+STRAY = b"worker 1:\terror connecting to worker 0: Connection refused (os error 111); retrying\n"
+"""What Timely prints on standard output when the other worker is a little slower to start."""
+
+
+def stub(lines: bytes, status: int = 0) -> "subprocess.Popen[bytes]":
+    """A process that says these lines instead of a worker."""
+    script = f"import sys; sys.stdout.buffer.write({lines!r}); sys.exit({status})"
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+
+
+def counted(number: int, **more: object) -> bytes:
+    return orjson.dumps({"counts": {"records": number}, "rejected": {}, "actions": {}, **more}) + b"\n"
+
+
+@pytest.fixture
+def task(tmp_path: Path, stream: Path) -> Task:
+    return Task((stream,), REFERENCE, tmp_path, None, 2, keep_state=False)
+
+
+def test_what_libraries_print_does_not_lose_what_a_worker_counted(
+    monkeypatch: pytest.MonkeyPatch, task: Task, stream: Path
+) -> None:
+    """Standard output is not the worker's alone."""
+    outputs = [counted(10), STRAY + counted(5)]
+    monkeypatch.setattr(worker_processes, "_start", lambda _task, number, _addresses: stub(outputs[number]))
+    assert worker_processes.run_workers(task, Progress([stream])).counts == {"records": 15}
+
+
+def test_what_libraries_print_does_not_lose_that_the_input_failed(
+    monkeypatch: pytest.MonkeyPatch, task: Task, stream: Path
+) -> None:
+    """Else a replay of half a file would pass for one of the whole."""
+    telling = {"bytes_read": 1, "records": 1, "log_time": 1, "failure": "InputError", "message": "cut off"}
+    outputs = [counted(10), STRAY + orjson.dumps(telling) + b"\n" + counted(5)]
+    monkeypatch.setattr(worker_processes, "_start", lambda _task, number, _addresses: stub(outputs[number]))
+    progress = Progress([stream])
+    worker_processes.run_workers(task, progress)
+    assert type(progress.failure) is InputError
+
+
+@pytest.mark.parametrize(("said", "status"), [(b"", 0), (STRAY, 0), (b"", 1), (b"", -9)])
+def test_a_worker_that_did_not_tell_what_it_counted_fails_the_replay(
+    monkeypatch: pytest.MonkeyPatch, task: Task, stream: Path, said: bytes, status: int
+) -> None:
+    """Whatever its exit status was: counts that are missing must never look like zero."""
+    monkeypatch.setattr(
+        worker_processes,
+        "_start",
+        lambda _task, number, _addresses: stub(said, status) if number else stub(counted(10)),
+    )
+    with pytest.raises(OutsideError, match="worker"):
+        worker_processes.run_workers(task, Progress([stream]))
+
+
+# The real streams.
+
+
+def answers(name: str) -> list[tuple[str, str, int]]:
+    """(user, category, time in ms) of every action that is right."""
+    text = (STREAMS / f"{name}.category-interest.csv").read_text()
+    return sorted((row["user"], row["category"], int(row["fired_at_ms"])) for row in csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("name", "actions"), [("taobao-dev", 3_961), ("tmall2014-dev", 6_774)])
+def test_real_streams_give_the_known_answers(tmp_path: Path, name: str, actions: int, workers: int) -> None:
+    """Every action of `category-interest` over real shoppers, and not one more: who, for which category, and when."""
+    path = STREAMS / f"{name}.jsonl.gz"
+    if not path.exists():
+        pytest.skip(f"the recorded shoppers are not shipped with the project; they would be in {STREAMS}")
+    files, told = run([path], tmp_path, workers)
+    sent = [
+        (action["customer_id"], action["with"]["category"], parse_instant(action["decided_at"]))
+        for action in records(files["actions.email.jsonl"])
+    ]
+    assert told["actions"] == len(sent) == actions
+    assert sorted(sent) == answers(name)
+    assert told["rejected"] == told["duplicates"] == 0
+
+
+def test_made_up_shoppers_are_accounted_for(tmp_path: Path) -> None:
+    """The events of the demo, with lines that nobody can read and messages that come twice on purpose."""
+    lines = list(shoppers(3_000, 200, seed=3))
+    files, told = run([write(tmp_path / "e", lines)], tmp_path / "out")
+    assert told["events_read"] == len(lines)
+    assert told["rejected"] > 0
+    assert told["duplicates"] > 0
+    assert told["actions"] > 0
+    assert {raw_of(record) for record in records(files["rejected.jsonl"])} <= set(lines)
+
+
+def test_the_lock_is_that_of_the_directory(tmp_path: Path, stream: Path) -> None:
+    """Whoever waits with an open lock file while another replay ends must not find itself beside a third one."""
+    # given somebody who has opened what is locked, while a replay is running
+    out = tmp_path / "out"
+    waiting: list[int] = []
+
+    def meanwhile(_: Progress) -> None:
+        if not waiting:
+            lock = out / ".lock"
+            waiting.append(os.open(lock if lock.exists() else out, os.O_RDONLY))
+
+    replay(Request((stream,), REFERENCE, out), watch=meanwhile)
+    # when it gets the lock after the replay has ended
+    try:
+        fcntl.flock(waiting[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # then the next replay sees that it is taken
+        with pytest.raises(UsageError, match="another replay is writing there"):
+            replay(Request((stream,), REFERENCE, out))
+    finally:
+        os.close(waiting[0])
