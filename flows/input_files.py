@@ -7,7 +7,6 @@ are as long as their log times rise; `UnsortedError` says that they do not, and 
 
 import gzip
 import heapq
-import io
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -69,6 +68,8 @@ def check_files(files: Sequence[Path]) -> None:
     for path in files:
         if path.is_dir():
             raise InputError(f"{path} is a directory; name its files, as in: {path}/*.jsonl")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no regular file: it can be read once only; write it to a file first")
         try:
             with path.open("rb"):
                 pass
@@ -85,9 +86,9 @@ def read_lines(path: Path, progress: Progress) -> Iterator[bytes]:
         InputError: The file cannot be read to its end.
     """
     try:
-        with path.open("rb") as raw, _unpacked(path, raw) as file:
+        with path.open("rb") as raw:
             rest, before = b"", 0
-            while block := file.read(_BLOCK_BYTES):
+            for block in _blocks(path, raw):
                 lines = (rest + block).split(b"\n")
                 rest = lines.pop()
                 if len(rest) > LINE_BYTES_MAX:
@@ -106,17 +107,36 @@ def read_lines(path: Path, progress: Progress) -> Iterator[bytes]:
         ) from error
 
 
-def _unpacked(path: Path, raw: BinaryIO) -> BinaryIO:
-    if path.suffix == ".gz":
-        return gzip.GzipFile(fileobj=raw, mode="rb")  # type: ignore[return-value]
+def _blocks(path: Path, raw: BinaryIO) -> Iterator[bytes]:
+    """The bytes of a file, unpacked.
+
+    Raises:
+        EOFError: A packed file was cut off.
+    """
+    if path.suffix in (".gz", ".zst") and not raw.read(1):
+        raise EOFError("it is empty, which no compressed file is")
+    raw.seek(0)
     if path.suffix == ".zst":
-        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        return _WholeZst(reader)
-    return raw
+        yield from _zst_blocks(raw)
+        return
+    file = gzip.GzipFile(fileobj=raw, mode="rb") if path.suffix == ".gz" else raw
+    while block := file.read(_BLOCK_BYTES):
+        yield block
 
 
-class _WholeZst(io.BufferedReader):
-    """A zstd stream that says when it was cut off, as gzip does; the library takes the cut for the end."""
+def _zst_blocks(raw: BinaryIO) -> Iterator[bytes]:
+    """Frame after frame. The library's own stream reader takes a file that was cut off for one that ended."""
+    frame = None
+    while packed := raw.read(_BLOCK_BYTES // 8):
+        while packed:
+            if frame is None:
+                frame = zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(packed)
+            packed = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                frame = None
+    if frame is not None:
+        raise EOFError("the compressed file ended before its last frame did")
 
 
 def file_lines(path: Path, number: int, progress: Progress) -> Iterator[Line]:

@@ -85,6 +85,8 @@ def finish(parts: Path, out: Path, channels: Sequence[str], files: Sequence[Path
     names = {FACTS: "facts", PROFILES: "profiles", REJECTED: "rejected"} | {
         ACTIONS + name: ACTIONS + name for name in channels
     }
+    for stale in set(out.glob(f"{ACTIONS}*.jsonl")) - {out / f"{name}.jsonl" for name in names.values()}:
+        stale.unlink()  # of a channel that is gone: what is here is of one replay
     for topic, name in names.items():
         sort = ExternalSort(parts)
         paths = sorted(parts.glob(f"{topic}.*{_PARTS_END}"))
@@ -125,7 +127,7 @@ def _rejected(item: tuple[Any, ...], files: Sequence[Path]) -> bytes:
     record = {
         "reason": details["reason"],
         "message": details["message"],
-        "file": str(files[details["origin"] >> 48]),
+        "file": os.fsencode(files[details["origin"] >> 48]).decode(errors="replace"),
         "line": details["origin"] & (1 << 48) - 1,
         "position": position,
     }

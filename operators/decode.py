@@ -5,6 +5,7 @@ The format is the Segment spec (RudderStack writes the same with extras): one JS
 Sources call `address_of` to deal a raw record to its key group; `operators.key_group` calls `decode`.
 """
 
+import re
 from hashlib import blake2b
 from typing import Any
 
@@ -45,6 +46,11 @@ FUTURE_MS_MAX = 86_400_000
 """How far event time may be ahead of log time: a day, for clocks set to the wrong zone."""
 
 _TIMES = "write RFC 3339, such as 2026-01-05T10:00:00.000Z, or Unix milliseconds, from 1970 to 2099"
+_NUMBER_BITS_MAX = (
+    256  # of an id that is a number: none in use has more than 64; Python refuses to print very long ones
+)
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS = re.compile(rb"[{}\[\]]")
 _NAMED_BY_TYPE = {name: name for name in ("identify", "page", "screen", "group", "alias")}
 _WITH_TRAITS = ("identify", "group")
 
@@ -124,6 +130,12 @@ def decode(raw: bytes, log_time: int | None, own_time: bool = False) -> Event | 
             found = _read_loosely(raw)
         except UNREADABLE as error:
             return _why_unreadable(raw, error)
+    if not raw.isascii():
+        # Fields that nobody reads are skipped without a look at their text; half-valid records are not taken either.
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            return Rejected("not_json", f"not JSON: not UTF-8 at byte {error.start}")
     if size > 2 * DEPTH_MAX and raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and _depth(raw) > DEPTH_MAX:
         return _too_deep()
 
@@ -175,7 +187,8 @@ def decode(raw: bytes, log_time: int | None, own_time: bool = False) -> Event | 
     message_id = found.messageId
     if type(message_id) is not str or not message_id:
         # Not there: the bytes stand for themselves, so a record that is sent twice is still one event.
-        message_id = str(message_id) if type(message_id) is int else blake2b(raw, digest_size=16).hexdigest()
+        is_number = type(message_id) is int and message_id.bit_length() <= _NUMBER_BITS_MAX
+        message_id = str(message_id) if is_number else blake2b(raw, digest_size=16).hexdigest()
     return Event(kind, name, customer_id, message_id, time, properties, context)
 
 
@@ -206,10 +219,10 @@ def customer_id_of(user_id: object, anonymous_id: object) -> str | Rejected:
                 return "anon:" + anonymous_id
         elif anonymous_id is None or anonymous_id == "":
             return Rejected("no_id", "neither `userId` nor `anonymousId` says whose event it is")
-        elif type(anonymous_id) is int:
+        elif type(anonymous_id) is int and anonymous_id.bit_length() <= _NUMBER_BITS_MAX:
             return f"anon:{anonymous_id}"
         return _bad_id("anonymousId", anonymous_id)
-    elif type(user_id) is int:
+    elif type(user_id) is int and user_id.bit_length() <= _NUMBER_BITS_MAX:
         return str(user_id)
     return _bad_id("userId", user_id)
 
@@ -253,21 +266,17 @@ def _too_deep() -> Rejected:
 
 
 def _depth(raw: bytes) -> int:
-    """How deeply the JSON in `raw` is nested; it has been read before, so it is JSON."""
-    deepest, level = 0, [orjson.loads(raw)]
-    while level and deepest <= DEPTH_MAX:
-        deepest += 1
-        inner: list[Any] = []
-        for value in level:
-            if type(value) is dict:
-                inner.extend(v for v in value.values() if type(v) in (dict, list))
-            else:
-                inner.extend(v for v in value if type(v) in (dict, list))
-        level = inner
+    """How deeply the JSON in `raw` is nested; it has been read before, so its brackets match."""
+    deepest = depth = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", raw)):
+        depth += 1 if bracket in b"{[" else -1
+        deepest = max(deepest, depth)
     return deepest
 
 
 def _bad_id(field: str, value: object) -> Rejected:
+    if type(value) is int:
+        return Rejected("bad_id", f"`{field}` is a number of more than {_NUMBER_BITS_MAX} bits; an id is text")
     if isinstance(value, str):
         return Rejected("bad_id", f"`{field}` has {len(value):,} characters; at most {ID_CHARACTERS_MAX:,} are taken")
     return Rejected("bad_id", f"`{field}` is {_shown(value)}; an id is text")
@@ -277,5 +286,8 @@ def _shown(value: object) -> str:
     """The value, short enough for a message."""
     if value is None:
         return "missing"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits, on its own or inside
+        return "a number too long to print"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -172,8 +172,9 @@ class _Writer:
         }
         if type(node) in writers:
             return writers[type(node)](node)
-        instead = "names, values, lists in [], comparisons, and/or/not, + - * / and listed functions only"
-        raise self.refused(node, f"write {instead}")
+        if isinstance(node, ast.Dict):
+            raise self.refused(node, "write [] for an empty list")
+        raise self.refused(node, "write names, values, comparisons, and/or/not, + - * / and listed functions only")
 
     def literal(self, node: ast.expr) -> Any:
         """The value of a literal, a list of literals included, or `VARIES`."""

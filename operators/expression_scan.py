@@ -207,17 +207,18 @@ class _Scanner:
             raise self.error(place, f"{word} after a dot is not a name", f"write [{key}] instead of .{word}")
         if not self.value_before:
             return
-        left, right = (self.before, self.place_before), (word, place)
-        if left[0].isdigit() and right[0].isalpha():
-            raise self.error(left[1], *_not_a_number(f"{left[0]}{right[0]}"))
-        for word, place in (right, left):
-            if word in INSTEAD:
-                raise self.error(place, f"{word!r} is not part of the language", INSTEAD[word])
-        for word, place in (right, left):
-            if word in BY_NAME:
-                raise self.error(place, f"{word!r} is a function", f"write {BY_NAME[word].usage}")
-        what = f"{left[0]} and {right[0]} stand side by side"
-        raise self.error(right[1], what, "write and, or, ==, + or a comma between them")
+        both = {self.before: self.place_before, word: place}
+        left = self.before
+        if left.isdigit() and word.isalpha():
+            raise self.error(self.place_before, *_not_a_number(left + word))
+        for one in (word, left):
+            if one in INSTEAD:
+                raise self.error(both[one], f"{one!r} is not part of the language", INSTEAD[one])
+        for one in (word, left):
+            if one in BY_NAME:
+                raise self.error(both[one], f"{one!r} is a function", f"write {BY_NAME[one].usage}")
+        what = f"{left} and {word} stand side by side"
+        raise self.error(place, what, "write and, or, ==, + or a comma between them")
 
     def check_end(self) -> None:
         if self.open_brackets:

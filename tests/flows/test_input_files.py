@@ -76,7 +76,7 @@ def dealt(lines: Iterator[Line], progress: Progress) -> Iterator[list[LogItem]]:
 @pytest.fixture(scope="module")
 def stream() -> list[bytes]:
     """Lines that fill several blocks of every reader, and do not pack away to nothing."""
-    chance = random.Random(5)  # noqa: S311 - the same at every run
+    chance = random.Random(5)
     return [event(f"c-{n % 50}", n, nonce=f"{chance.getrandbits(800):x}") for n in range(12_000)]
 
 
@@ -278,7 +278,7 @@ def test_unsorted_files_become_the_sequence_of_sorted_ones(tmp_path: Path, monke
     """Whatever the order of the lines, and however little memory there is."""
     monkeypatch.setattr(input_files, "ExternalSort", lambda directory: ExternalSort(directory, 5_000))
     lines = [event(f"c-{n % 7}", n) for n in range(500)]
-    shuffled = random.Random(3).sample(lines, len(lines))  # noqa: S311
+    shuffled = random.Random(3).sample(lines, len(lines))
     path = file_of(tmp_path / "e.jsonl.zst", shuffled)
     assert [raw for *_, raw in sorted_on_the_way(tmp_path, path)] == lines
     assert {entry.name for entry in tmp_path.iterdir()} == {"e.jsonl.zst", "sorted-input"}

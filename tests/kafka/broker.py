@@ -49,7 +49,7 @@ LIB = CACHE / f"kafka-{KAFKA_VERSION}"
 
 KEYSTORE_PASSWORD = "only-for-tests"  # noqa: S105 - Java wants one; the key is made here and trusted by our clients only
 
-INSTALL_JAVA = f"install Java {JAVA_VERSION_MIN} or newer (apt-get install openjdk-17-jre-headless, brew install openjdk)"
+INSTALL_JAVA = f"install Java {JAVA_VERSION_MIN} or newer (apt-get install default-jre-headless, brew install openjdk)"
 INSTALL_MAVEN = "install Maven (apt-get install maven, brew install maven)"
 
 SINGLE_NODE = {
@@ -222,7 +222,9 @@ class Broker:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @property
@@ -233,7 +235,8 @@ class Broker:
         """Three listeners, so that what clients need (SASL, TLS) is of no concern to the broker's talk with itself."""
         assert self._ports is not None
         client, broker, controller = (
-            f"{name}://{HOST}:{port}" for name, port in zip(("CLIENT", "BROKER", "CONTROLLER"), self._ports, strict=True)
+            f"{name}://{HOST}:{port}"
+            for name, port in zip(("CLIENT", "BROKER", "CONTROLLER"), self._ports, strict=True)
         )
         properties = SINGLE_NODE | {
             "listeners": f"{client},{broker},{controller}",
@@ -258,7 +261,9 @@ class Broker:
         admin: AdminClient | None = None
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise BrokerError(f"Kafka ended while it started (status {process.returncode}); its log says:\n{self.log_tail()}")
+                raise BrokerError(
+                    f"Kafka ended while it started (status {process.returncode}); its log says:\n{self.log_tail()}"
+                )
             if admin is None:
                 # A bare connection first: librdkafka would print a line for each refused one.
                 with socket.socket() as probe:
@@ -272,7 +277,9 @@ class Broker:
                     return
             except KafkaException:
                 continue  # not yet: list_topics has waited its second
-        raise BrokerError(f"Kafka at {self.bootstrap} did not answer in {START_S_MAX} s; its log says:\n{self.log_tail()}")
+        raise BrokerError(
+            f"Kafka at {self.bootstrap} did not answer in {START_S_MAX} s; its log says:\n{self.log_tail()}"
+        )
 
     def _end(self, with_signal: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -319,7 +326,8 @@ def jars() -> Path:
         shutil.copy(POM, new)  # Maven may write beside its pom
         copy = ["mvn", "-B", "-q", "-f", f"{new}/pom.xml", "dependency:copy-dependencies", "-DincludeScope=runtime"]
         remedy = "look at Maven's access to its repository, or set SOJOURN_TEST_KAFKA to a running Kafka or to `mock`"
-        _run([*copy, f"-DoutputDirectory={new}/lib"], f"Maven could not fetch Kafka {KAFKA_VERSION}; {remedy}", DOWNLOAD_S_MAX)
+        failure = f"Maven could not fetch Kafka {KAFKA_VERSION}; {remedy}"
+        _run([*copy, f"-DoutputDirectory={new}/lib"], failure, DOWNLOAD_S_MAX)
         try:
             os.rename(f"{new}/lib", LIB)  # all or nothing
         except OSError:

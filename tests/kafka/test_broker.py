@@ -144,8 +144,9 @@ def test_the_command_says_when_it_is_ready_and_leaves_nothing_behind(tmp_path: P
     """`make kafka`: ended by Ctrl-C, it stops the broker; killed, it takes the broker along. The data stays."""
     port = free_port()
     options: dict[str, Any] = {"bootstrap.servers": f"{HOST}:{port}", "log_level": 0}
-    command = [sys.executable, "-W", "error", "-m", "tests.kafka", "--port", str(port), "--data", str(tmp_path / "kafka")]
-    environment = {**os.environ, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"}  # as `quick`, which the command is not
+    options_given = ["--port", str(port), "--data", str(tmp_path / "kafka")]
+    command = [sys.executable, "-W", "error", "-m", "tests.kafka", *options_given]
+    environment = {**os.environ, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"}  # as quick=True
 
     @contextmanager
     def running() -> Iterator[subprocess.Popen[str]]:
