@@ -29,6 +29,7 @@ _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?(?:[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d)?)?)?",
     re.ASCII,
 )
+_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
 
 
 def parse_instant(value: object) -> int | None:
@@ -63,7 +64,7 @@ def parse_instant(value: object) -> int | None:
 def _parse_minute_anew(text: str) -> int:
     """The same for text whose minute is not at hand, or that is of another form; -1 (outside the range) for none."""
     minute, second, rest = text[:16], text[16:20], text[20:]
-    if second in _SECONDS and rest in _MILLISECONDS and minute[10:11] == "T" and minute.isascii():
+    if second in _SECONDS and rest in _MILLISECONDS and _MINUTE.fullmatch(minute):
         try:
             ms = (datetime.fromisoformat(minute) - _EPOCH) // _MILLISECOND
         except ValueError:

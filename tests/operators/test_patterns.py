@@ -2,6 +2,7 @@
 
 import doctest
 import json
+from functools import lru_cache
 
 import pytest
 from hypothesis import given, settings
@@ -453,7 +454,9 @@ scalars = st.one_of(
 def test_equal_values_have_one_name_and_different_ones_never_share_it(one, other):
     """7 is 7.0, true is not 1, a text is never a number, and no text takes the name of anything else."""
     assert (token_of(one) == token_of(other)) == (type(one) is type(other) is str and one == other) or (
-        not isinstance(one, str) and not isinstance(other, str) and same(one, other) == (token_of(one) == token_of(other))
+        not isinstance(one, str)
+        and not isinstance(other, str)
+        and same(one, other) == (token_of(one) == token_of(other))
     )
 
 
@@ -565,6 +568,7 @@ def all_values(event):
 PATHS = {first_value: "properties.c", other_value: "properties.d", all_values: "properties.items[].c"}
 
 
+@lru_cache(1_000)
 def step_of(rule):
     """The customer step of a journey of this rule, made of a definition as an author writes it."""
     element = {"event": list(rule.event), "times": rule.times}
@@ -640,7 +644,7 @@ def logs(draw, names):
             value = draw(json_values)
             if value != "missing":
                 properties[name] = value
-        properties["items"] = [{"c": draw(json_values)} for _ in range(draw(st.integers(0, 3)))]
+        properties["items"] = [{"c": draw(json_values)} for _ in range(draw(st.integers(0, 2)))]
         message_id = f"m{draw(st.integers(0, number)) if draw(st.integers(0, 9)) == 0 else number}"
         time = now - draw(st.sampled_from([*range(8), 12, 17, 25, -3]))
         log.append((an_event(draw(st.sampled_from(names)), message_id, time, **properties), now))
@@ -655,14 +659,14 @@ def rules(draw, by=(None, first_value, all_values), without_by=(None, ANY, other
     return Rule(
         event=draw(st.sampled_from([("E",), ("E", "F")])),
         times=draw(st.integers(1, 4)) if by_value is None or forbidden else draw(st.integers(2, 4)),
-        within=draw(st.integers(1, 12)),
+        within=draw(st.sampled_from([1, 2, 4, 7, 12])),
         by=by_value,
         without=forbidden,
         over=draw(st.sampled_from(over)),
         without_by=within_by,
         key=draw(st.sampled_from([None, first_value, other_value])),
         again=draw(st.sampled_from(["never", "always", "after_exit", 1, 4, 9])),
-        max_age=draw(st.integers(5, 20)),
+        max_age=draw(st.sampled_from([5, 20])),
     )
 
 
@@ -676,21 +680,21 @@ def test_the_customer_step_enters_whom_the_oracle_enters(rule, log):
     compare(rule, log)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(rules(by=(first_value, all_values), without_by=(ANY,), over=("window",)), logs(NAMES))
 def test_by_any_over_the_window_is_as_the_oracle_has_it(rule, log):
     """Whatever the value, in the whole of the window."""
     compare(rule, log)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(rules(by=(first_value, all_values), without_by=(ANY,), over=("span",)), logs(NAMES))
 def test_by_any_over_the_span_is_as_the_oracle_has_it(rule, log):
     """Whatever the value, between the first and the last; ties by read order here, too."""
     compare(rule, log)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(rules(by=(None, first_value), without_by=(None,)), logs(("E", "F", "X")), st.sampled_from(["E", "F"]))
 def test_an_event_that_a_journey_wants_and_forbids_is_as_the_oracle_has_it(rule, log, name):
     """Between two matched events is neither of them, as with `Pattern.see`; entries are refused, nothing is used up."""
@@ -701,6 +705,14 @@ def test_an_event_that_a_journey_wants_and_forbids_is_as_the_oracle_has_it(rule,
     for event, _ in log:
         event.properties.pop("d", None)
     compare(rule, log)
+
+
+def test_an_event_that_a_journey_wants_and_forbids_can_be_the_last_of_a_match():
+    """The same event of one name in `event` and in `without`: the second look is not between the first and itself."""
+    rule = Rule(event=("E", "F"), times=2, within=10, without=("F",), over="span")
+    step, customer = step_of(rule), Customer()
+    told_by(step, customer, an_event("E", "m1", 100), 100)
+    assert told_by(step, customer, an_event("F", "m2", 101), 101) == [("entered", None, ["m1", "m2"])]
 
 
 @pytest.mark.parametrize("by", [None, first_value])
@@ -759,7 +771,7 @@ def test_what_is_remembered_of_a_customer_does_not_grow_with_the_log():
     for number in range(2_000):
         told_by(step, customer, an_event("E", f"m{number}", number * day, c=f"v{number}"), number * day)
         sizes.append(len(encode_customer(customer)))
-    assert max(sizes[1_000:]) <= max(sizes[:1_000])
+    assert max(sizes[1_000:]) < 1.1 * max(sizes[:1_000])  # later times are longer numbers
 
 
 def test_the_examples_in_the_docstrings_are_true():
