@@ -8,7 +8,6 @@ of the one before as they were.
 """
 
 import fcntl
-import os
 import resource
 import shutil
 import sys
@@ -37,6 +36,9 @@ from state.store import StoreOptions
 
 EPOCH = timedelta(seconds=2)
 """How often state is written: rarer is fewer writes of a busy customer, and a larger overlay in memory."""
+
+FILES_MERGED_MAX = 200
+"""Files that are open at once; beyond, they are sorted together first. 64 stores need most of the usual 1,024."""
 
 WORK = ".replay"
 """Below the output directory: everything that is not yet done."""
@@ -124,16 +126,18 @@ def replay(request: Request, watch: Watch = lambda _: None, say: Callable[[str],
     started = monotonic_s()
     check_files(request.files)
     plan = load_plan(request.journeys)
-    if request.state is not None and request.state.is_dir() and any(request.state.iterdir()):
-        raise StateError(
-            f"{request.state} is not empty, and this version cannot go on from kept state; name a new directory"
-        )
+    if request.state is not None:
+        _check_state(request.state, request.out)
     with _work_directory(request.out) as work:
-        progress = Progress(request.files)
-        counts = _run(request, plan, work, None, progress, watch)
-        spool = None
-        if isinstance(progress.failure, UnsortedError):
-            say(f"{progress.failure}: sorting the input first")
+        progress, spool = Progress(request.files), None
+        if len(request.files) <= FILES_MERGED_MAX:
+            counts = _run(request, plan, work, None, progress, watch)
+            unsorted = isinstance(progress.failure, UnsortedError)
+            reason = str(progress.failure)
+        else:
+            unsorted, reason = True, f"{len(request.files):,} files are more than are merged as they are"
+        if unsorted:
+            say(f"{reason}: sorting the input first")
             progress = Progress(request.files)
             with _watched(progress, watch):
                 spool = sort_input(request.files, work, progress)
@@ -143,7 +147,7 @@ def replay(request: Request, watch: Watch = lambda _: None, say: Callable[[str],
             raise progress.failure
         finish(work / "parts", request.out, plan.channels, request.files)
         if request.state is not None:
-            os.replace(work / "state", _made_room(request.state))
+            _hand_over(work / "state", request.state)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if request.workers > 1:
         memory += resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * request.workers
@@ -250,12 +254,26 @@ def _work_directory(out: Path) -> Iterator[Path]:
             (out / ".lock").unlink(missing_ok=True)
 
 
-def _made_room(state: Path) -> Path:
-    """The state directory, ready to be taken by another; it is empty, or not there."""
-    state.parent.mkdir(parents=True, exist_ok=True)
-    if state.is_dir():
-        state.rmdir()
-    return state
+def _check_state(state: Path, out: Path) -> None:
+    """Refuse a state directory that will not do, before anything is done."""
+    if state.resolve() == out.resolve():
+        raise UsageError(f"{state}: --state and --out are one directory; name two")
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        if any(state.iterdir()):
+            raise StateError(
+                f"{state} is not empty, and this version cannot go on from kept state; name a new directory"
+            )
+    except OSError as error:
+        raise UsageError(
+            f"{state}: {error.strerror or error}; name a directory that can be written, with --state DIR"
+        ) from error
+
+
+def _hand_over(made: Path, state: Path) -> None:
+    """Move the groups where they were asked for, which may be another disk."""
+    for group in sorted(made.iterdir()):
+        shutil.move(group, state / group.name)
 
 
 def write_summary(summary: Summary, out: Path) -> None:

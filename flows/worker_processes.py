@@ -33,8 +33,10 @@ def run_workers(task: Task, progress: Progress) -> Counts:
     addresses = _free_addresses(task.workers)
     workers = [_start(task, number, addresses) for number in range(task.workers)]
     counts = Counts()
+    told: list[bool] = []
     listeners = [
-        threading.Thread(target=_listen, args=(worker.stdout, progress, counts), daemon=True) for worker in workers
+        threading.Thread(target=_listen, args=(worker.stdout, progress, counts, told), daemon=True)
+        for worker in workers
     ]
     for listener in listeners:
         listener.start()
@@ -49,6 +51,10 @@ def run_workers(task: Task, progress: Progress) -> Counts:
         for worker in workers:
             if worker.stdout:
                 worker.stdout.close()
+    if len(told) < task.workers:
+        raise OutsideError(
+            "a worker process ended without a word of what it had done; the replay was given up, start it again"
+        )
     return counts
 
 
@@ -92,9 +98,12 @@ def _wait(workers: "list[subprocess.Popen[bytes]]") -> None:
             break
 
 
-def _listen(stdout: IO[bytes], progress: Progress, counts: Counts) -> None:
+def _listen(stdout: IO[bytes], progress: Progress, counts: Counts, told: list[bool]) -> None:
     """Take in what one worker tells."""
     for line in stdout:
+        if not line.startswith(b"{"):  # Timely prints here, too, when the other worker is a little slower to start
+            sys.stderr.buffer.write(line)
+            continue
         message: dict[str, Any] = orjson.loads(line)
         if "records" in message:
             progress.bytes_read = message["bytes_read"]
@@ -103,6 +112,7 @@ def _listen(stdout: IO[bytes], progress: Progress, counts: Counts) -> None:
         if message.get("failure"):
             progress.failure = _FAILURES.get(message["failure"], SojournError)(message["message"])
         if "counts" in message:
+            told.append(True)
             counts.add(message["counts"], message["rejected"], message["actions"])
 
 

@@ -37,7 +37,8 @@ def action_id_of(
 
 
 def profile_of(customer: Customer, customer_id: str, at: int) -> dict[str, object]:
-    """The customer's profile as other systems may read it."""
+    """The customer's profile as other systems may read it; takes the next `seq`, so that the last one is known."""
+    customer.seq += 1
     return {
         "customer_id": customer_id,
         "at": format_instant(at),

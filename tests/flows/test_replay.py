@@ -414,11 +414,10 @@ def test_one_replay_at_a_time_writes_into_a_directory(tmp_path: Path, stream: Pa
 
 
 def test_a_replay_that_was_killed_is_no_obstacle(tmp_path: Path, stream: Path, outcome: Outcome) -> None:
-    """Its lock file and its work are still there, but nobody holds the lock."""
+    """Its work is still there, but nobody holds the lock."""
     work = tmp_path / "out" / ".replay"
     (work / "parts").mkdir(parents=True)
     (work / "parts" / "journeys.facts.0.part").write_bytes(b"\0\0\0\7garbage")
-    (tmp_path / "out" / ".lock").write_bytes(b"")
     assert run([stream], tmp_path / "out")[0] == outcome[0]
 
 

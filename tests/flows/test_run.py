@@ -114,8 +114,13 @@ class Place:
                 return False
             return True
 
+        def seen() -> bool:  # the broker answers before it knows the topic itself
+            known = admin.list_topics(timeout=WAIT_S_MAX).topics
+            return all(topic in known and len(known[topic].partitions) == partitions for topic in topics)
+
         for topic in topics:
             eventually(lambda topic=topic: made(topic), f"{topic} is made")  # type: ignore[misc]
+        eventually(seen, f"{topics} are seen")
 
     def create_all(self, **config: str) -> None:
         """All topics of a job; the log with these settings."""
@@ -123,7 +128,9 @@ class Place:
         self.create(*(self.prefix + topic for topic in OUT))
 
     def delete(self, topic: str) -> None:
-        AdminClient({**self.client, "log_level": 0}).delete_topics([topic])[topic].result(WAIT_S_MAX)
+        admin = AdminClient({**self.client, "log_level": 0})
+        admin.delete_topics([topic])[topic].result(WAIT_S_MAX)
+        eventually(lambda: topic not in admin.list_topics(timeout=WAIT_S_MAX).topics, f"{topic} is gone")
 
 
 class Tap:
@@ -503,7 +510,7 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Stream:
     actions = read("actions.email.jsonl")
     assert len(actions) > 100, "too few for a test to mean anything"
     profiles = {orjson.loads(line)["customer_id"]: line for line in read("profiles.jsonl")}
-    return Stream(lines, actions, read("journeys.facts.jsonl" if (directory / "out/journeys.facts.jsonl").exists() else "facts.jsonl"), profiles)
+    return Stream(lines, actions, read("facts.jsonl"), profiles)
 
 
 CREATE_TIME = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}

@@ -2,7 +2,9 @@
 
 import doctest
 import json
+from dataclasses import replace
 from functools import lru_cache
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -485,20 +487,25 @@ def test_long_values_are_remembered_as_hashes():
 
 # --- the pattern engine against the oracle
 
-small = st.integers(0, 14)
+# Cases are made of choices alone: Hypothesis makes them (and makes failures small), a seeded `Random` makes many more.
 
 
 @st.composite
-def pattern_logs(draw, roles=(ELEMENT, FORBIDDEN)):
-    """Settings, and (when, roles, value, accepted) in the order of reading, with the clock at each."""
-    times, within, max_age = draw(st.integers(1, 4)), draw(st.integers(1, 12)), draw(st.integers(1, 20))
-    without = draw(st.sampled_from([None, "span", "window"]))
+def chosen(draw, make, *args, **kwargs):
+    """What `make` builds of choices that Hypothesis takes."""
+    return make(lambda options: draw(st.sampled_from(options)), *args, **kwargs)
+
+
+def pattern_case(pick, roles=(ELEMENT, FORBIDDEN)):
+    """Settings, and (now, when, roles, value, accepted) in the order of reading."""
+    times, within, max_age = pick(range(1, 5)), pick(range(1, 13)), pick(range(1, 21))
+    without = pick([None, "span", "window"])
     now, log = 100, []
-    for _ in range(draw(st.integers(1, 14))):
-        now += draw(st.integers(0, 6))
-        when = now - min(draw(small), max_age)
-        role = draw(st.sampled_from(roles if without else (ELEMENT,)))
-        log.append((now, when, role, draw(st.sampled_from("aab")), draw(st.booleans())))
+    for _ in range(pick(range(1, 15))):
+        now += pick(range(7))
+        when = now - min(pick(range(15)), max_age)
+        role = pick(roles) if without else ELEMENT
+        log.append((now, when, role, pick("aab"), pick([True, False])))
     return times, within, max_age, without, log
 
 
@@ -527,18 +534,27 @@ def run_both(case, uses_up):
         assert plain_memory.buckets == shop.memory.buckets
 
 
-@settings(max_examples=400, deadline=None)
-@given(pattern_logs())
+@settings(max_examples=300, deadline=None)
+@given(chosen(pattern_case))
 def test_the_engine_finds_what_the_oracle_finds(case):
     """Out-of-order times, ties, several values, forbidden events over span or window, some matches used up."""
     run_both(case, uses_up=True)
 
 
 @settings(max_examples=300, deadline=None)
-@given(pattern_logs(roles=(ELEMENT, FORBIDDEN, BOTH)))
+@given(chosen(pattern_case, roles=(ELEMENT, FORBIDDEN, BOTH)))
 def test_the_engine_finds_what_the_oracle_finds_where_an_event_is_wanted_and_forbidden(case):
     """The same with events of both roles; their matches are refused, so that nothing is used up."""
     run_both(case, uses_up=False)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_engine_finds_what_the_oracle_finds_in_many_more_logs(seed):
+    """The same again over logs of a seeded generator, longer than those that Hypothesis likes."""
+    random = Random(seed)
+    for _ in range(2_000):
+        run_both(pattern_case(random.choice), uses_up=True)
+        run_both(pattern_case(random.choice, roles=(ELEMENT, FORBIDDEN, BOTH)), uses_up=False)
 
 
 # --- the customer step against the oracle
@@ -557,6 +573,10 @@ def other_value(event):
     return single(event, "d")
 
 
+def lacking(event):
+    return single(event, "lacking")
+
+
 def all_values(event):
     found = []
     for item in event.properties.get("items") or ():
@@ -566,6 +586,7 @@ def all_values(event):
 
 
 PATHS = {first_value: "properties.c", other_value: "properties.d", all_values: "properties.items[].c"}
+PATHS[lacking] = "properties.lacking"
 
 
 @lru_cache(1_000)
@@ -630,81 +651,75 @@ def an_event(name, message_id, time, **properties):
     return Event("track", name, "c-1", message_id, time, properties, {})
 
 
-json_values = st.sampled_from(["a", "b", 1, 1.0, True, "1", "", "\x00any", None, "missing"])
-
-
-@st.composite
-def logs(draw, names):
-    """Events with the clock of each: the clock never falls, event times jump around it, also into the future."""
-    now, log = 1_000, []
-    for number in range(draw(st.integers(1, 13))):
-        now += draw(st.integers(0, 6))
-        properties = {}
-        for name in "cd":
-            value = draw(json_values)
-            if value != "missing":
-                properties[name] = value
-        properties["items"] = [{"c": draw(json_values)} for _ in range(draw(st.integers(0, 2)))]
-        message_id = f"m{draw(st.integers(0, number)) if draw(st.integers(0, 9)) == 0 else number}"
-        time = now - draw(st.sampled_from([*range(8), 12, 17, 25, -3]))
-        log.append((an_event(draw(st.sampled_from(names)), message_id, time, **properties), now))
-    return log
-
-
-@st.composite
-def rules(draw, by=(None, first_value, all_values), without_by=(None, ANY, other_value), over=("span", "window")):
-    forbidden = draw(st.sampled_from([(), ("X",), ("X", "Y")]))
-    by_value = draw(st.sampled_from(by))
-    within_by = draw(st.sampled_from(without_by)) if by_value and forbidden else None
-    return Rule(
-        event=draw(st.sampled_from([("E",), ("E", "F")])),
-        times=draw(st.integers(1, 4)) if by_value is None or forbidden else draw(st.integers(2, 4)),
-        within=draw(st.sampled_from([1, 2, 4, 7, 12])),
-        by=by_value,
-        without=forbidden,
-        over=draw(st.sampled_from(over)),
-        without_by=within_by,
-        key=draw(st.sampled_from([None, first_value, other_value])),
-        again=draw(st.sampled_from(["never", "always", "after_exit", 1, 4, 9])),
-        max_age=draw(st.sampled_from([5, 20])),
-    )
-
-
+VALUES = ("a", "b", 1, 1.0, True, "1", "", "\x00any", None, "missing")
 NAMES = ("E", "E", "F", "X", "Y", "Z")
 
 
-@settings(max_examples=300, deadline=None)
-@given(rules(without_by=(None, other_value)), logs(NAMES))
-def test_the_customer_step_enters_whom_the_oracle_enters(rule, log):
-    """Whole journeys: values found, missing and many, late and future events, duplicates, keys, re-entry."""
-    compare(rule, log)
+def customer_log(pick, names=NAMES):
+    """Events with the clock of each: the clock never falls, event times jump around it, also into the future."""
+    now, log = 1_000, []
+    for number in range(pick(range(1, 14))):
+        now += pick(range(7))
+        properties = {name: value for name in "cd" if (value := pick(VALUES)) != "missing"}
+        properties["items"] = [{"c": pick(VALUES)} for _ in range(pick(range(3)))]
+        message_id = f"m{pick(range(number + 1)) if pick(range(10)) == 0 else number}"
+        time = now - pick([*range(8), 12, 17, 25, -3])
+        log.append((an_event(pick(names), message_id, time, **properties), now))
+    return log
 
 
-@settings(max_examples=200, deadline=None)
-@given(rules(by=(first_value, all_values), without_by=(ANY,), over=("window",)), logs(NAMES))
-def test_by_any_over_the_window_is_as_the_oracle_has_it(rule, log):
-    """Whatever the value, in the whole of the window."""
-    compare(rule, log)
+def entry_rule(pick, by=(None, first_value, all_values), without_by=(None, other_value), over=("span", "window")):
+    """A journey's rule, of every kind."""
+    forbidden, by_value = pick([(), ("X",), ("X", "Y")]), pick(by)
+    return Rule(
+        event=pick([("E",), ("E", "F")]),
+        times=pick(range(1, 5)) if by_value is None or forbidden else pick(range(2, 5)),
+        within=pick([1, 2, 4, 7, 12]),
+        by=by_value,
+        without=forbidden,
+        over=pick(over),
+        without_by=pick(without_by) if by_value and forbidden else None,
+        key=pick([None, first_value, other_value]),
+        again=pick(["never", "always", "after_exit", 1, 4, 9]),
+        max_age=pick([5, 20]),
+    )
 
 
-@settings(max_examples=200, deadline=None)
-@given(rules(by=(first_value, all_values), without_by=(ANY,), over=("span",)), logs(NAMES))
-def test_by_any_over_the_span_is_as_the_oracle_has_it(rule, log):
-    """Whatever the value, between the first and the last; ties by read order here, too."""
-    compare(rule, log)
+def wants_and_forbids(pick):
+    """A rule in which one of the wanted events is forbidden between them; `key` is a value that no event has."""
+    rule = entry_rule(pick, by=(None, first_value))
+    return replace(rule, event=("E", "F"), without=(pick("EF"), "X"), without_by=None, key=lacking)
 
 
-@settings(max_examples=200, deadline=None)
-@given(rules(by=(None, first_value), without_by=(None,)), logs(("E", "F", "X")), st.sampled_from(["E", "F"]))
-def test_an_event_that_a_journey_wants_and_forbids_is_as_the_oracle_has_it(rule, log, name):
-    """Between two matched events is neither of them, as with `Pattern.see`; entries are refused, nothing is used up."""
-    rule = Rule(
-        event=("E", "F"), times=rule.times, within=rule.within, by=rule.by, without=(name, "X"), over=rule.over,
-        key=other_value, again="never", max_age=rule.max_age,
-    )  # fmt: skip
-    for event, _ in log:
-        event.properties.pop("d", None)
-    compare(rule, log)
+def of_any_value(pick, over):
+    return entry_rule(pick, by=(first_value, all_values), without_by=(ANY,), over=(over,))
+
+
+KINDS = {
+    "of every kind": entry_rule,
+    "by any over window": lambda pick: of_any_value(pick, "window"),
+    "by any over span": lambda pick: of_any_value(pick, "span"),
+    "wanted and forbidden": wants_and_forbids,
+}
+kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+@kinds
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_the_customer_step_enters_whom_the_oracle_enters(kind, data):
+    """Whole journeys: values found, missing and many, late and future events, ties, duplicates, keys, re-entry."""
+    compare(data.draw(chosen(kind)), data.draw(chosen(customer_log)))
+
+
+@kinds
+def test_the_customer_step_enters_whom_the_oracle_enters_in_many_more_logs(kind):
+    """The same again over rules and logs of a seeded generator, of which there are more in the same time."""
+    random = Random(2026)
+    for _ in range(50):
+        rule = kind(random.choice)
+        for _ in range(50):
+            compare(rule, customer_log(random.choice))
 
 
 def test_an_event_that_a_journey_wants_and_forbids_can_be_the_last_of_a_match():
