@@ -82,7 +82,7 @@ def check(
     ),
 ) -> None:
     """Validate definitions: every mistake at once, with file, line, path, value, and what to write instead."""
-    from flows.definitions import read_directory
+    from flows.definitions import load_plan, read_directory
 
     workspace = read_directory(directory)
     for complaint in workspace.complaints:
@@ -93,6 +93,8 @@ def check(
         raise typer.Exit(1)
     for file in workspace.scenario_files:
         typer.echo(f"{directory}/{file}: not looked at: this version cannot run scenarios yet", err=True)
+    for warning in load_plan(directory).warnings:
+        typer.echo(f"{directory}: {warning}", err=True)
     names = ", ".join(f"{journey.journey} (version {journey.version})" for journey in workspace.journeys)
     typer.echo(f"{directory}: all well: {names}")
 

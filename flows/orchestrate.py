@@ -11,6 +11,7 @@ One stateful step on purpose: caps, re-entry and explanations are exact only whe
 does. The ids of the steps are on disk in recovery stores: they never change.
 """
 
+import gc
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,12 @@ class _Logic(KeyGroupLogic):
     @ends_process
     def snapshot(self) -> bytes:
         return super().snapshot()
+
+
+def spare_the_collector() -> None:
+    """Let Python look for reference cycles rarely: records make none, and every look walks all that is in memory."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def group_opener(plan: Plan, directory: Path, groups: int, options: StoreOptions, stores: int) -> OpenGroup:

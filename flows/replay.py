@@ -24,7 +24,7 @@ from bytewax._bytewax import cli_main
 
 from flows.definitions import load_plan
 from flows.input_files import FilesSource, Line, Progress, UnsortedError, check_files, merged, read_sorted, sort_input
-from flows.orchestrate import build, group_opener
+from flows.orchestrate import build, group_opener, spare_the_collector
 from flows.output_files import FilesSink, finish
 from operators.key_group import KeyGroup
 from operators.plan import Plan
@@ -198,6 +198,7 @@ def run_worker(
         return opened[-1]
 
     flow = build(FilesSource(lines, progress), open_and_note, FilesSink(task.work / "parts", task.workers))
+    spare_the_collector()
     cluster: dict[str, Any] = {"process_id": process, "addresses": addresses} if addresses else {}
     cli_main(flow, epoch_interval=EPOCH, **cluster)
     counts = Counts()

@@ -23,7 +23,7 @@ from flows.kafka import Trouble, tell
 from flows.kafka_log import KafkaLog, LogReader
 from flows.kafka_out import KafkaOut
 from flows.kafka_topics import prepare_topics
-from flows.orchestrate import build, group_opener
+from flows.orchestrate import build, group_opener, spare_the_collector
 from flows.settings import Settings
 from flows.stop import Stop
 from operators.key_group import KeyGroup
@@ -49,6 +49,7 @@ def run(settings: Settings, create_topics: bool) -> None:
         recovery = settings.data / "recovery"
         _prepare_recovery(recovery, settings.data / "state")
         tell(f"running {settings.job}: {settings.events_topic} on {settings.brokers}, state in {settings.data}")
+        spare_the_collector()
         cli_main(
             flow,
             epoch_interval=timedelta(milliseconds=settings.epoch_ms),

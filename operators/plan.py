@@ -66,7 +66,7 @@ class JourneyPlan:
     """What expressions and templates see as `journey`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Watch:
     """Why a journey looks at an event of some name."""
 
@@ -90,6 +90,8 @@ class Plan:
     hash: str
     """Of the definitions: BLAKE2b-128 of their canonical JSON."""
     channels: tuple[str, ...]
+    warnings: tuple[str, ...]
+    """What is allowed and probably not meant, such as `x == 'a' or 'b'`."""
     zone: tzinfo
     """The zone of a customer who has none of their own."""
 
@@ -121,6 +123,12 @@ def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey]) -> P
         watches={name: tuple(these) for name, these in watches.items()},
         hash=digest,
         channels=tuple(sorted(orchestration.channels)),
+        warnings=tuple(
+            f"{watch.journey.name}: where {watch.where.text!r}: {warning}"
+            for watch in dict.fromkeys(watch for these in watches.values() for watch in these)
+            if watch.where is not None
+            for warning in watch.where.warnings
+        ),
         zone=ZoneInfo(orchestration.timezone),
     )
 

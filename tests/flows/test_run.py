@@ -789,7 +789,7 @@ def test_a_broker_that_comes_later_and_goes_and_comes_back(own: Broker, start: S
     """One line when it does not answer, one when it does; nothing is lost in between."""
     with own:
         pass  # now it has a certificate, and is down again
-    place = Place(own.client)
+    place = Place(own.client | {"reconnect.backoff.max.ms": 500})  # 10 s by default
     job = start(place, "--create-topics")
     job.until_it_says("does not answer")
     own.start()
