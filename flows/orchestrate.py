@@ -23,7 +23,8 @@ from bytewax.outputs import FixedPartitionedSink
 
 from flows.guard import ends_process
 from operators.customer_step import CustomerStep
-from operators.key_group import KeyGroup, KeyGroupLogic, Out
+from operators.key_group import KeyGroup, Out
+from operators.key_group_logic import KeyGroupLogic
 from operators.log import LogBatch, LogItem
 from operators.plan import Plan
 from state.codec import Token

@@ -1,15 +1,11 @@
 """One key group: its log records in, everything that comes out of them, state in its store.
 
 The order: decode -> reject what cannot be read -> load the customers of the batch -> the customer step, event by event,
-each with the group's clock -> put the customers back. Pure but for the store; the thin Bytewax logic that carries it is
-at the end of the module.
+each with the group's clock -> put the customers back. Pure but for the store; `operators.key_group_logic` carries it.
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-
-from bytewax.operators import StatefulBatchLogic
 
 from operators.customer_step import CustomerStep
 from operators.decode import decode
@@ -18,8 +14,6 @@ from operators.log import LogBatch
 from operators.moment import Records
 from operators.records import ACTIONS, PROFILES, REJECTED, to_json
 from state.codec import Token, decode_customer, encode_customer
-from state.codec import decode as decode_token
-from state.codec import encode as encode_token
 from state.customer import Customer, GroupMeta
 from state.keygroups import group_of
 from state.store import KeyGroupStore
@@ -151,28 +145,3 @@ def _misrouted(event: Event, key: str, meta: GroupMeta) -> Rejected:
         f"the record is in partition {meta.group}, its customer belongs in {home}; produce with the partitioner murmur2 "
         "(librdkafka: partitioner=murmur2_random), which is not librdkafka's default",
     )
-
-
-class KeyGroupLogic(StatefulBatchLogic[LogBatch, list[Out], bytes]):
-    """The Bytewax logic of one key group: batches in, lists of records out, a token of our own bytes as snapshot."""
-
-    def __init__(self, open_group: Callable[[int, Token | None], KeyGroup], resume: bytes | None) -> None:
-        """Open at the token that the recovery store has; without one, the first batch tells which group it is."""
-        self._open = open_group
-        self._group: KeyGroup | None = None
-        if resume is not None:
-            token = decode_token(resume, Token)
-            self._group = open_group(token.group, token)
-
-    def on_batch(self, values: list[LogBatch]) -> tuple[Iterable[list[Out]], bool]:
-        """Take in the batches, in their order."""
-        group = self._group
-        if group is None:
-            group = self._group = self._open(values[0][0], None)
-        told = [out for batch in values if (out := group.take(batch))]
-        return told, StatefulBatchLogic.RETAIN
-
-    def snapshot(self) -> bytes:
-        """Commit the epoch; say where the group is."""
-        assert self._group is not None  # noqa: S101 - Bytewax snapshots logics that have seen a batch
-        return encode_token(self._group.commit())

@@ -220,12 +220,21 @@ def token_of(value: object) -> str:
     if type(value) is str and not value.startswith("\x00"):
         token = value
     else:
-        if type(value) is float and value.is_integer():
-            value = int(value)
         try:
-            token = "\x00" + orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+            token = "\x00" + orjson.dumps(_whole(value), option=orjson.OPT_SORT_KEYS).decode()
         except TypeError:  # an int beyond 64 bits
             token = "\x00" + str(value)
     if len(token) < VALUE_CHARACTERS_MAX:
         return token
     return "\x00#" + blake2b(token.encode(), digest_size=16).hexdigest()
+
+
+def _whole(value: Any) -> Any:
+    """The value with whole floats as integers: JSON has one kind of number."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if type(value) is list:
+        return [_whole(part) for part in value]
+    if type(value) is dict:
+        return {name: _whole(part) for name, part in value.items()}
+    return value

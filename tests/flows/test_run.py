@@ -18,7 +18,7 @@ import threading
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -40,7 +40,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from flows.shoppers import shoppers
 from state.instants import format_instant, parse_instant
 from state.keygroups import group_of
-from tests.kafka.broker import HOST, Broker, free_port, missing
+from tests.kafka.broker import HOST, Broker, _make_certificate, free_port, missing
 from tests.kafka.fixtures import Kafka, needs_real
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,15 +48,16 @@ REFERENCE = ROOT / "tests" / "reference"
 TAOBAO = ROOT.parent / "shared" / "data" / "taobao-dev.jsonl.gz"
 WAIT_S_MAX = 60
 PARTITIONS, OUTPUT_PARTITIONS = 4, 2  # of a log and of the job's other topics
+PASSWORD = "s3cretOfJob"
 OUT = ("actions.email", "journeys.facts", "profiles", "events.rejected")
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 needs_java = pytest.mark.skipif(bool(missing()), reason=f"needs a broker of its own: {missing()}")
 
-Say = Mapping[str, str]
 
-
-def eventually(condition: Callable[[], Any], what: str, wait_s_max: float = WAIT_S_MAX, also: Callable[[], str] = str) -> None:
+def eventually(
+    condition: Callable[[], Any], what: str, wait_s_max: float = WAIT_S_MAX, also: Callable[[], str] = str
+) -> None:
     deadline = time.monotonic() + wait_s_max
     while not condition():
         assert time.monotonic() < deadline, f"not within {wait_s_max} s: {what}\n{also()}"
@@ -93,7 +94,9 @@ class Place:
         }
 
     def producer(self, **more: Any) -> Producer:
-        return Producer({**self.client, "partitioner": "murmur2_random", "enable.idempotence": True, "log_level": 0, **more})
+        return Producer(
+            {**self.client, "partitioner": "murmur2_random", "enable.idempotence": True, "log_level": 0, **more}
+        )
 
     def produce(self, *lines: bytes) -> None:
         """Events, keyed as they should be."""
@@ -208,7 +211,9 @@ class Job:
 
     def until_it_says(self, text: str, times: int = 1) -> None:
         eventually(
-            lambda: self.said().count(text) >= times or self.process.poll() is not None, f"it says {text!r}", also=self.said
+            lambda: self.said().count(text) >= times or self.process.poll() is not None,
+            f"it says {text!r}",
+            also=self.said,
         )
         assert self.said().count(text) >= times, self.said()
 
@@ -249,7 +254,9 @@ def starter(directory: Path) -> Iterator[Start]:
 
     def begin(place: Place, *arguments: str, data: Path = directory / "data", **more: str) -> Job:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SOJOURN_")}
-        environment |= place.environment | {"SOJOURN_DATA": str(data), "PYTHONWARNINGS": "default::ResourceWarning"} | more
+        environment |= (
+            place.environment | {"SOJOURN_DATA": str(data), "PYTHONWARNINGS": "default::ResourceWarning"} | more
+        )
         output = directory / f"job-{len(jobs)}.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(
@@ -279,7 +286,9 @@ def place(kafka: Kafka) -> Place:
 numbers = itertools.count()
 
 
-def event(customer: str, category: str = "tents", name: str = "Product Viewed", at: int | None = None, **more: object) -> bytes:
+def event(
+    customer: str, category: str = "tents", name: str = "Product Viewed", at: int | None = None, **more: object
+) -> bytes:
     """A readable event of a customer, at an instant or now."""
     stamp = format_instant(time.time_ns() // 1_000_000 if at is None else at)
     whole = {"type": "track", "event": name, "userId": customer, "messageId": f"m-{next(numbers)}", "timestamp": stamp}
@@ -408,7 +417,9 @@ def check_topics(place: Place) -> None:
     assert setting(place.events, "message.timestamp.type") == "LogAppendTime"
     assert setting(place.prefix + "profiles", "cleanup.policy") == "compact"
     assert setting(place.prefix + "journeys.facts", "cleanup.policy") == "delete"
-    assert int(setting(place.prefix + "events.rejected", "max.message.bytes")) > int(setting(place.events, "max.message.bytes"))
+    assert int(setting(place.prefix + "events.rejected", "max.message.bytes")) > int(
+        setting(place.events, "max.message.bytes")
+    )
 
 
 def test_events_become_actions_on_any_kafka(kafka: Kafka, start: Start) -> None:
@@ -458,7 +469,9 @@ def test_stopped_jobs_lose_and_repeat_nothing(place: Place, start: Start) -> Non
         tap.drain()
     pouring.join(WAIT_S_MAX)
     assert Counter(action["customer_id"] for action in tap.values("actions.email")) == Counter(everyone)
-    assert Counter(f["customer_id"] for f in tap.values("journeys.facts") if f["fact"] == "entered") == Counter(everyone)
+    assert Counter(f["customer_id"] for f in tap.values("journeys.facts") if f["fact"] == "entered") == Counter(
+        everyone
+    )
     assert tap.counts().get("events.rejected", 0) == 0
 
 
@@ -498,9 +511,22 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Stream:
         made = (orjson.loads(line) for line in shoppers(20_000, 300, 7, duplicates=0, broken=0))
         lines = [orjson.dumps(found | {"receivedAt": found["timestamp"]}) for found in made if found.get("userId")]
     (directory / "events.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
-    command = [sys.executable, "-m", "flows.cli", "replay", str(directory / "events.jsonl"), "--journeys", str(REFERENCE)]
+    command = [
+        sys.executable,
+        "-m",
+        "flows.cli",
+        "replay",
+        str(directory / "events.jsonl"),
+        "--journeys",
+        str(REFERENCE),
+    ]
     done = subprocess.run(
-        [*command, "--out", str(directory / "out")], cwd=ROOT, capture_output=True, text=True, check=False, timeout=WAIT_S_MAX
+        [*command, "--out", str(directory / "out")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=WAIT_S_MAX,
     )
     assert done.returncode == 0, done.stderr
 
@@ -611,13 +637,17 @@ def test_every_odd_record_is_told_and_nothing_stops(place: Place, start: Start) 
         tap.until(lambda: tap.ids() and tap.counts().get("events.rejected", 0) >= 7, "an action and 7 rejected", job)
         job.ends_well()
         tap.drain()
-    told = [(headers_of(message)["reason"].decode(), message.value() or b"") for message in tap.messages["events.rejected"]]
+    told = [
+        (headers_of(message)["reason"].decode(), message.value() or b"") for message in tap.messages["events.rejected"]
+    ]
     assert sorted(told) == sorted(
         [("misrouted", value) for value in (wrong_key, wrong_partition, no_key, binary_key)]
         + [("unknown_kind", unknown), ("not_json", b""), ("not_json", b"")]
     )
     (action,) = tap.values("actions.email")
-    assert action["decided_at"] == format_instant(ahead)  # the heartbeat moved the clock, the broker's stamps are behind it
+    assert action["decided_at"] == format_instant(
+        ahead
+    )  # the heartbeat moved the clock, the broker's stamps are behind it
 
 
 @pytest.mark.parametrize("what", ["large", "profile", "long", "clock"])
@@ -630,7 +660,7 @@ def test_no_record_is_too_much(place: Place, start: Start, what: str) -> None:
     elif what == "profile":  # two records that fit, of a profile that does not
         lines = [event("c-1", type="identify", traits={name: name * 600_000}) for name in "ab"]
     elif what == "long":  # the value of an action, and the key in the facts about it
-        lines = views("c-1", "\x01" * 170_000)  # six characters each when written
+        lines = views("c-1", "\x01" * 174_690)  # six characters each when written: just below what a broker takes
     else:
         config = CREATE_TIME
         lines = []
@@ -646,7 +676,11 @@ def test_no_record_is_too_much(place: Place, start: Start, what: str) -> None:
     assert producer.flush(WAIT_S_MAX) == 0
     place.produce(*(line for customer in customers("d", 8) for line in views(customer)))
     with Tap(place) as tap:
-        tap.until(lambda: len({action["customer_id"] for action in tap.values("actions.email")} - {"c-1"}) == 8, "8 actions", job)
+        tap.until(
+            lambda: len({action["customer_id"] for action in tap.values("actions.email")} - {"c-1"}) == 8,
+            "8 actions",
+            job,
+        )
         job.ends_well()
 
 
@@ -681,8 +715,12 @@ def test_broken_definitions(start: Start, tmp_path: Path) -> None:
     broken = tmp_path / "journeys"
     shutil.copytree(REFERENCE, broken)
     text = (REFERENCE / "category-interest.yaml").read_text("utf-8")
-    (broken / "one.yaml").write_text(text.replace("times: 3", "times: many").replace("category-interest", "one"), "utf-8")
-    (broken / "two.yaml").write_text(text.replace("within: 5d", "wihtin: 5d").replace("category-interest", "two"), "utf-8")
+    (broken / "one.yaml").write_text(
+        text.replace("times: 3", "times: many").replace("category-interest", "one"), "utf-8"
+    )
+    (broken / "two.yaml").write_text(
+        text.replace("within: 5d", "wihtin: 5d").replace("category-interest", "two"), "utf-8"
+    )
     job = start(Place({"bootstrap.servers": f"{HOST}:1"}), SOJOURN_JOURNEYS=str(broken))
     assert job.end() == 1
     assert "Traceback" not in job.said()
@@ -776,70 +814,84 @@ def test_a_log_that_was_made_anew(place: Place, start: Start) -> None:
 # --- brokers that are down, and credentials ----------------------------------------------------------------------------------
 
 
+@dataclass
+class Own:
+    """A broker of this module's own with TLS and a password; known to its clients before it was ever started."""
+
+    broker: Broker
+    client: dict[str, Any]
+
+
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker with TLS and passwords, on a port that stays, not started yet."""
-    broker = Broker(port=free_port(), data=tmp_path_factory.mktemp("broker"), sasl={"job": "s3cretOfJob"}, tls=True)
-    yield broker
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    data, port = tmp_path_factory.mktemp("broker"), free_port()
+    broker = Broker(port=port, data=data, sasl={"job": PASSWORD}, tls=True)
+    _make_certificate(data)
+    client = {
+        "bootstrap.servers": f"{HOST}:{port}", "security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN",
+        "sasl.username": "job", "sasl.password": PASSWORD, "ssl.ca.location": str(data / "certificate.pem"),
+    }  # fmt: skip
+    yield Own(broker, client)
     broker.close()
 
 
 @needs_java
-def test_a_broker_that_comes_later_and_goes_and_comes_back(own: Broker, start: Start) -> None:
-    """One line when it does not answer, one when it does; nothing is lost in between."""
-    with own:
-        pass  # now it has a certificate, and is down again
+def test_a_broker_that_comes_later_and_goes_and_comes_back(own: Own, start: Start) -> None:
+    """One line when it does not answer, one when it does, busy or idle; nothing is lost in between."""
+    broker = own.broker
+    broker.kill()
     place = Place(own.client | {"reconnect.backoff.max.ms": 500})  # 10 s by default
     job = start(place, "--create-topics")
     job.until_it_says("does not answer")
-    own.start()
+    broker.start()
     job.until_it_says("running")
     lines = job.lines()
-    assert [line for line in lines if "answer" in line] == [
-        line for line in lines[:2] if f"Kafka at {own.bootstrap}" in line
-    ], job.said()
-    assert "does not answer" in lines[0]
-    assert lines[1] == f"sojourn: Kafka at {own.bootstrap} answers"
-    assert "s3cretOfJob" not in job.said()
+    assert f"Kafka at {broker.bootstrap} does not answer" in lines[0], job.said()
+    assert lines[1] == f"sojourn: Kafka at {broker.bootstrap} answers", job.said()
 
+    everyone = [name for when in ("before", "during", "after") for name in customers(when, 100)]
     with Tap(place) as tap:
-        place.produce(*(line for customer in customers("before", 20) for line in views(customer)))
-        tap.until(lambda: len(tap.ids()) == 20, "20 actions", job)
-        producer = place.producer()
-        own.kill()
-        job.until_it_says("does not answer", times=2)
-        for line in (line for customer in customers("during", 20) for line in views(customer)):
+        place.produce(*(line for customer in everyone[:100] for line in views(customer)))
+        tap.until(lambda: len(tap.ids()) == 100, "100 actions", job)
+        producer = place.producer(**{"linger.ms": 1})
+        for number, line in enumerate(line for customer in everyone[100:200] for line in views(customer)):
             producer.produce(place.events, line, orjson.loads(line)["userId"])
-        own.start()
+            producer.poll(0.002)
+            if number == 100:
+                broker.kill()
+        job.until_it_says("does not answer", times=2)
+        broker.start()
         assert producer.flush(WAIT_S_MAX) == 0
-        place.produce(*(line for customer in customers("after", 20) for line in views(customer)))
-        tap.until(lambda: len(tap.ids()) == 60, "60 actions", job)
-        job.until_it_says("Kafka at", times=5)
-        job.ends_well()
+        place.produce(*(line for customer in everyone[200:] for line in views(customer)))
+        tap.until(lambda: len(tap.ids()) >= 300, "300 actions", job)
+        job.until_it_says(" answers", times=2)
         tap.drain()
+        assert Counter(action["customer_id"] for action in tap.values("actions.email")) == Counter(everyone)
+
+        broker.kill()
+        job.until_it_says("does not answer", times=3)
+        broker.start()
+        eventually(lambda: job.said().count(" answers") >= 3, "an idle job notices, too", 15, job.said)
+        job.ends_well()
     told = [line for line in job.lines() if "answer" in line]
-    assert len(told) == 4, job.said()
-    assert ["does not" in line for line in told] == [True, False, True, False]
-    assert {action["customer_id"] for action in tap.values("actions.email")} == {
-        f"{when}-{number}" for when in ("before", "during", "after") for number in range(20)
-    }
-    assert tap.counts().get("events.rejected", 0) == 0
+    assert ["does not" in line for line in told] == [True, False] * 3, job.said()
+    assert PASSWORD not in job.said()
 
 
 @needs_java
-def test_a_wrong_password_or_certificate(own: Broker, start: Start) -> None:
+def test_a_wrong_password_or_certificate(own: Own, start: Start) -> None:
     """One line, at once, and the password is nowhere in it."""
-    own.start()
+    own.broker.start()
     place = Place(own.client | {"sasl.password": "wr0ngOfJob"})
     job = start(place, "--create-topics")
     said = job.ends_badly()
     assert "refuses" in said
-    assert own.bootstrap in said
+    assert own.broker.bootstrap in said
     assert "wr0ngOfJob" not in job.said()
     place = Place({key: value for key, value in own.client.items() if key != "ssl.ca.location"})
     job = start(place, "--create-topics")
     assert "refuses" in job.ends_badly()
-    assert "s3cretOfJob" not in job.said()
+    assert PASSWORD not in job.said()
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

@@ -56,7 +56,9 @@ def test_command_line_over_environment_over_file_over_defaults(monkeypatch: pyte
 
 def test_options_of_librdkafka_by_environment_and_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each option by itself: one from the environment does not hide the others of the file."""
-    toml('[kafka]\n"security.protocol" = "PLAINTEXT"\n"socket.timeout.ms" = 5000\n"enable.ssl.certificate.verification" = true\n')
+    toml(
+        '[kafka]\n"security.protocol" = "PLAINTEXT"\n"socket.timeout.ms" = 5000\n"enable.ssl.certificate.verification" = true\n'
+    )
     monkeypatch.setenv("SOJOURN_KAFKA__SECURITY_PROTOCOL", "SASL_SSL")
     monkeypatch.setenv("SOJOURN_KAFKA__BOOTSTRAP_SERVERS", "a:1,b:2")
     settings = read_settings()
@@ -135,7 +137,12 @@ def test_what_is_shown_has_no_secrets() -> None:
         "sasl.password", "ssl.key.password", "ssl.keystore.password", "ssl.key.pem", "sasl.oauthbearer.client.secret",
         "sasl.oauthbearer.config", "sasl.jaas.config", "ssl_key_pem",
     }  # fmt: skip
-    plain = {"bootstrap.servers": "b:1", "sasl.username": "job", "security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN"}
+    plain = {
+        "bootstrap.servers": "b:1",
+        "sasl.username": "job",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+    }
     shown = read_settings(kafka=plain | dict.fromkeys(secrets, SECRET)).kafka_shown()
     assert SECRET not in str(shown)
     assert {name.replace("_", ".") for name in secrets} <= shown.keys()
