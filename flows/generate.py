@@ -11,7 +11,8 @@ from confluent_kafka import Producer
 from flows.kafka import Trouble, options, tell
 from flows.settings import Settings
 from flows.shoppers import shoppers
-from operators.decode import UNREADABLE, address_of, read_address
+from operators.decode import address_of
+from operators.segment import UNREADABLE, read_address
 from state.clock import monotonic_s, wall_ms
 from state.errors import OutsideError
 from state.instants import format_instant, parse_instant

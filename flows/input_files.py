@@ -17,8 +17,9 @@ import zstandard
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from flows.external_sort import ExternalSort, FrameWriter, read_frames, write_all
-from operators.decode import ID_CHARACTERS_MAX, UNREADABLE, address_of, read_address
+from operators.decode import ID_CHARACTERS_MAX, address_of
 from operators.log import LogItem, LogRecord
+from operators.segment import UNREADABLE, read_address
 from state.errors import InputError, SojournError
 from state.instants import parse_instant
 from state.keygroups import GROUPS_FOR_FILES, group_of

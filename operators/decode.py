@@ -9,10 +9,10 @@ import re
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
 import orjson
 
 from operators.events import Event, Rejected
+from operators.segment import UNREADABLE, Address, read_envelope, read_loosely
 from state.instants import parse_instant
 
 REASONS = {
@@ -55,61 +55,6 @@ _NAMED_BY_TYPE = {name: name for name in ("identify", "page", "screen", "group",
 _WITH_TRAITS = ("identify", "group")
 
 
-_TextOrNumber = str | int | float | None
-
-
-class _Envelope(msgspec.Struct, gc=False):
-    """The fields that are read, with the types that they should have."""
-
-    type: str
-    event: str | None = None
-    userId: str | int | None = None  # noqa: N815 - the names of the spec
-    anonymousId: str | int | None = None  # noqa: N815
-    messageId: str | int | None = None  # noqa: N815
-    timestamp: _TextOrNumber = None
-    originalTimestamp: Any = None  # noqa: N815
-    sentAt: Any = None  # noqa: N815
-    receivedAt: Any = None  # noqa: N815
-    properties: dict[str, Any] | None = None
-    traits: dict[str, Any] | None = None
-    context: dict[str, Any] | None = None
-
-
-class _LooseEnvelope(msgspec.Struct, gc=False):
-    """The same of any type, to tell a wrong one in our words."""
-
-    type: Any = None
-    event: Any = None
-    userId: Any = None  # noqa: N815
-    anonymousId: Any = None  # noqa: N815
-    messageId: Any = None  # noqa: N815
-    timestamp: Any = None
-    originalTimestamp: Any = None  # noqa: N815
-    sentAt: Any = None  # noqa: N815
-    receivedAt: Any = None  # noqa: N815
-    properties: Any = None
-    traits: Any = None
-    context: Any = None
-
-
-class Address(msgspec.Struct, gc=False):
-    """The few fields that say whose record it is and when it arrived."""
-
-    userId: Any = None  # noqa: N815
-    anonymousId: Any = None  # noqa: N815
-    timestamp: Any = None
-    receivedAt: Any = None  # noqa: N815
-    originalTimestamp: Any = None  # noqa: N815
-    sentAt: Any = None  # noqa: N815
-
-
-_read = msgspec.json.Decoder(_Envelope).decode
-_read_loosely = msgspec.json.Decoder(_LooseEnvelope).decode
-read_address = msgspec.json.Decoder(Address).decode
-"""Bytes to `Address`; raises one of `UNREADABLE`."""
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-
 def decode(raw: bytes, log_time: int | None, own_time: bool = False) -> Event | Rejected:
     """Read one record.
 
@@ -124,10 +69,10 @@ def decode(raw: bytes, log_time: int | None, own_time: bool = False) -> Event | 
         return Rejected("too_large", f"{size:,} bytes; at most {RECORD_BYTES_MAX:,} are taken")
     found: Any
     try:
-        found = _read(raw)
+        found = read_envelope(raw)
     except UNREADABLE:
         try:
-            found = _read_loosely(raw)
+            found = read_loosely(raw)
         except UNREADABLE as error:
             return _why_unreadable(raw, error)
     if not raw.isascii():

@@ -98,6 +98,18 @@ def test_packed_files_may_be_joined(tmp_path: Path, pack, stream: list[bytes]) -
     assert lines_of(path) == stream
 
 
+def test_frames_of_zstd_that_hold_no_data_are_passed_over(tmp_path: Path, stream: list[bytes]) -> None:
+    """pzstd and the seekable format write such frames before, between and behind the others."""
+    skippable = bytes.fromhex("502a4d18 04000000 01020304")
+    path = file_of(tmp_path / "e.zst", stream)
+    whole = path.read_bytes()
+    path.write_bytes(skippable + whole + skippable + whole + skippable)
+    assert lines_of(path) == stream * 2
+    path.write_bytes(whole + skippable[:-1])
+    with pytest.raises(InputError, match="cannot be read to its end"):
+        lines_of(path)
+
+
 @pytest.mark.parametrize("name", ["e.gz", "e.zst"])
 @pytest.mark.parametrize("kept", [0, 3, 5, 1_000, 0.5, -100, -10, -5, -1], ids=lambda kept: f"kept:{kept}")
 def test_a_file_that_was_cut_off_says_so(tmp_path: Path, stream: list[bytes], name: str, kept: float) -> None:

@@ -48,7 +48,7 @@ REFERENCE = ROOT / "tests" / "reference"
 TAOBAO = ROOT.parent / "shared" / "data" / "taobao-dev.jsonl.gz"
 WAIT_S_MAX = 60
 PARTITIONS, OUTPUT_PARTITIONS = 4, 2  # of a log and of the job's other topics
-PASSWORD = "s3cretOfJob"
+PASSWORD = "s3cretOfJob"  # noqa: S105 - of a broker that lives for a test
 OUT = ("actions.email", "journeys.facts", "profiles", "events.rejected")
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -668,12 +668,13 @@ def test_no_record_is_too_much(place: Place, start: Start, what: str) -> None:
     job = start(place, "--create-topics", *(("--allow-create-time",) if what == "clock" else ()))
     job.until_it_says("running")
     producer = place.producer(**{"message.max.bytes": 20 << 20})
+    refused: list[Any] = []
     for line in lines:
-        producer.produce(place.events, line, "c-1")
+        producer.produce(place.events, line, "c-1", on_delivery=lambda error, _: error and refused.append(error))
     if what == "clock":  # a clock that overflowed: the year 300,000 is no time that can be told
         for line in views("c-1"):
             producer.produce(place.events, line, "c-1", timestamp=9_404_432_380_800_000)
-    assert producer.flush(WAIT_S_MAX) == 0
+    assert (producer.flush(WAIT_S_MAX), refused) == (0, [])
     place.produce(*(line for customer in customers("d", 8) for line in views(customer)))
     with Tap(place) as tap:
         tap.until(

@@ -8,7 +8,7 @@ import pytest
 from flows.settings import Settings, read_settings
 from state.errors import UsageError
 
-SECRET = "hunter2hunter2"
+SECRET = "hunter2hunter2"  # noqa: S105 - nobody's
 
 
 @pytest.fixture(autouse=True)

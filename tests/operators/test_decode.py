@@ -9,18 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from operators.decode import (
-    DEPTH_MAX,
-    FUTURE_MS_MAX,
-    ID_CHARACTERS_MAX,
-    REASONS,
-    RECORD_BYTES_MAX,
-    UNREADABLE,
-    address_of,
-    decode,
-    read_address,
-)
+from operators.decode import DEPTH_MAX, FUTURE_MS_MAX, ID_CHARACTERS_MAX, REASONS, RECORD_BYTES_MAX, address_of, decode
 from operators.events import Event, Rejected
+from operators.segment import UNREADABLE, read_address
 from state.instants import INSTANT_MS_MAX, INSTANT_MS_MIN, format_instant
 from tests.broken_events import TIME, USER, broken_events, disputed_events, line, nested
 
