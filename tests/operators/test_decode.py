@@ -313,7 +313,9 @@ def test_a_record_may_have_a_mebibyte(more: int, expected: str) -> None:
 @pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b"[", b"]")])
 def test_nesting_has_a_bound(deeper: int, expected: str, opening: bytes, closing: bytes) -> None:
     """To the level, the record itself being the first; what is taken can be written again."""
-    raw = line(USER, TIME, b'"properties":{"a":' + nested(DEPTH_MAX - 2 + deeper, opening, closing) + b"}")
+    raw = line(
+        USER, TIME, b'"properties":{"a":' + nested(DEPTH_MAX - 2 + deeper, opening, closing) + b"}", b'"extra":[[],{}]'
+    )
     found = decode(raw, TEN)
     assert outcome(found) == expected
     if type(found) is Event:
