@@ -225,14 +225,18 @@ def table(events: int, rows: dict[str, list[dict[str, float]]], start: dict[str,
     print(
         f"\n{'':14}{'wall s':>8}{'min-max':>13}{'events/s':>11}{'net':>11}{'CPU s/M':>9}{'memory MB':>11}{'state MB':>10}{'ratio':>7}"
     )
-    net = {}
-    for name, results in rows.items():
-        middle = {key: statistics.median(result[key] for result in results) for key in ("wall", "cpu", "rss", "state")}
-        walls = [result["wall"] for result in results]
-        net[name] = (events - 1_000) / (middle["wall"] - start[name]["wall"])
+    middles = {
+        name: {key: statistics.median(result[key] for result in results) for key in ("wall", "cpu", "rss", "state")}
+        for name, results in rows.items()
+    }
+    net = {name: (events - 1_000) / (middle["wall"] - start[name]["wall"]) for name, middle in middles.items()}
+    for name, middle in middles.items():
+        walls = [result["wall"] for result in rows[name]]
         cpu = (middle["cpu"] - start[name]["cpu"]) / (events - 1_000) * 1e6
-        print(f"{name:14}{middle['wall']:8.2f}{min(walls):7.2f}-{max(walls):5.2f}{events / middle['wall']:11,.0f}{net[name]:11,.0f}"
-              f"{cpu:9.2f}{middle['rss'] / 1e6:11,.0f}{middle['state'] / 1e6:10.1f}{net[name] / net[list(rows)[-1]]:7.2f}")  # fmt: skip
+        print(
+            f"{name:14}{middle['wall']:8.2f}{min(walls):7.2f}-{max(walls):5.2f}{events / middle['wall']:11,.0f}{net[name]:11,.0f}"
+            f"{cpu:9.2f}{middle['rss'] / 1e6:11,.0f}{middle['state'] / 1e6:10.1f}{net[name] / net[list(rows)[-1]]:7.2f}"
+        )
     print(
         "\nnet: without a run over 1,000 events; CPU of the whole process tree, net; ratio: net rate over that of the last row"
     )

@@ -138,7 +138,7 @@ fields = st.fixed_dictionaries(
 
 
 @given(json_values | fields, st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_no_json_raises(value: object, ascii_only: bool) -> None:
     """Any value at all, and any values in the right places; with surrogates, NaN and infinities as Python writes them."""
     raw = json.dumps(value, ensure_ascii=ascii_only).encode(errors="surrogatepass")
@@ -173,7 +173,7 @@ def test_no_damaged_event_raises(damage: list[tuple[int, int, bytes]]) -> None:
 
 
 @given(fields)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_time_of_its_own_is_read_once_or_twice_alike(value: dict[str, Any]) -> None:
     """`own_time` saves a second reading; it changes nothing."""
     raw = json.dumps(value).encode()
