@@ -35,6 +35,7 @@ def to_file(path: Path, events: int, customers: int, seed: int) -> None:
             file.writelines(line + b"\n" for line in lines)
         os.replace(temporary, path)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         raise OutsideError(f"{path}: {error.strerror or error}; name a file that can be written") from error
 
 

@@ -6,27 +6,56 @@ output are committed by epoch, and the process could as well have been killed th
 """
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 from state.errors import SojournError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_cleanups: list[Callable[[], None]] = []
+
+
+def end_process(line: str, status: int) -> NoReturn:
+    """Clean up, say the last line, and be gone."""
+    for clean in reversed(_cleanups):
+        clean()
+    sys.stdout.flush()
+    print(f"sojourn: {line}", file=sys.stderr, flush=True)  # noqa: T201 - the last words of the process
+    os._exit(status)
+
 
 def ends_process(call: Callable[P, R]) -> Callable[P, R]:
-    """Wrap what the engine calls: an error of ours is printed as one line and ends the process with its exit status."""
+    """Wrap what the engine calls: an error of ours, or of the disk, is one line and ends the process."""
 
     @wraps(call)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return call(*args, **kwargs)
         except SojournError as error:
-            print(f"sojourn: {error}", file=sys.stderr, flush=True)  # noqa: T201 - the last words of the process
-            sys.stdout.flush()
-            os._exit(error.exit_status)
+            end_process(str(error), error.exit_status)
+        except OSError as error:
+            end_process(f"{error}; make room on the disk, or name another directory, and start again", 1)
 
     return guarded
+
+
+@contextmanager
+def cleaned_up(clean: Callable[[], None]) -> Iterator[None]:
+    """Call `clean` however the block ends: by its end, by an exception, by `end_process`, or by Ctrl-C."""
+    _cleanups.append(clean)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, lambda *_: end_process("interrupted", 130)) if in_main_thread else None
+    try:
+        yield
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGINT, before)
+        _cleanups.remove(clean)
+        clean()

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.external_sort import ExternalSort, FrameWriter, read_frames
+from flows.guard import ends_process
 from operators.key_group import Out
 from operators.records import ACTIONS, FACTS, PROFILES, REJECTED, to_json
 
@@ -28,6 +29,7 @@ class _Part(StatefulSinkPartition[list[Out], None]):
         self._name = name
         self._files: dict[str, BinaryIO] = {}
 
+    @ends_process
     def write_batch(self, values: list[list[Out]]) -> None:
         """Append the records of all groups of the batch."""
         by_topic: dict[str, list[tuple[Any, ...]]] = {}
@@ -50,6 +52,7 @@ class _Part(StatefulSinkPartition[list[Out], None]):
     def snapshot(self) -> None:
         """Nothing to go on from: a replay that is stopped starts anew."""
 
+    @ends_process
     def close(self) -> None:
         """Write out what is buffered."""
         for file in self._files.values():

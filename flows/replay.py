@@ -23,6 +23,7 @@ from typing import Any
 from bytewax._bytewax import cli_main
 
 from flows.definitions import load_plan
+from flows.guard import cleaned_up
 from flows.input_files import FilesSource, Line, Progress, UnsortedError, check_files, merged, read_sorted, sort_input
 from flows.orchestrate import build, group_opener, spare_the_collector
 from flows.output_files import FilesSink, finish
@@ -30,7 +31,7 @@ from operators.key_group import KeyGroup
 from operators.plan import Plan
 from state.clock import monotonic_s
 from state.codec import Token
-from state.errors import SojournError, StateError, UsageError
+from state.errors import OutsideError, SojournError, StateError, UsageError
 from state.keygroups import GROUPS_FOR_FILES
 from state.store import StoreOptions
 
@@ -247,12 +248,19 @@ def _work_directory(out: Path) -> Iterator[Path]:
             ) from error
         work = out / WORK
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        try:
-            yield work
-        finally:
+
+        def clean() -> None:
             shutil.rmtree(work, ignore_errors=True)
             (out / ".lock").unlink(missing_ok=True)
+
+        with cleaned_up(clean):
+            try:
+                work.mkdir()
+                yield work
+            except OSError as error:
+                raise OutsideError(
+                    f"{error}; make room on the disk, or name another directory, and start again"
+                ) from error
 
 
 def _check_state(state: Path, out: Path) -> None:

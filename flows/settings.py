@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     journeys: Path = Field(Path("journeys"), description="Directory of orchestration.yaml and the journeys")
     data: Path = Field(Path("data"), description="Directory of the state, for this job alone")
     kafka: dict[str, str] = Field(
-        {"bootstrap.servers": "localhost:9092"}, description="Options of librdkafka, for all clients"
+        {"bootstrap.servers": "localhost:9092"}, repr=False, description="Options of librdkafka, for all clients"
     )
     job: str = Field(
         "sojourn", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the job: its client and group ids begin with it"
@@ -57,10 +57,7 @@ class Settings(BaseSettings):
         """`security_protocol` of the environment is `security.protocol`; numbers and booleans of TOML become text."""
         if not isinstance(value, dict):
             return value
-        flat: dict[str, str] = {}
-        for name, option in value.items():
-            text = str(option).lower() if isinstance(option, bool) else str(option)
-            flat[str(name).lower().replace("_", ".")] = text
+        flat = _flattened(value, "")
         flat.setdefault("bootstrap.servers", "localhost:9092")
         return flat
 
@@ -84,6 +81,18 @@ class Settings(BaseSettings):
     def kafka_shown(self) -> dict[str, str]:
         """The options of librdkafka as they may be printed."""
         return {name: "***" if any(s in name for s in _SECRETS) else value for name, value in self.kafka.items()}
+
+
+def _flattened(value: dict[Any, Any], before: str) -> dict[str, str]:
+    """Options by their full names: an unquoted `security.protocol` in TOML is a table in a table."""
+    flat: dict[str, str] = {}
+    for name, option in value.items():
+        full = before + str(name).lower().replace("_", ".")
+        if isinstance(option, dict):
+            flat |= _flattened(option, f"{full}.")
+        else:
+            flat[full] = str(option).lower() if isinstance(option, bool) else str(option)
+    return flat
 
 
 def read_settings(**given: object) -> Settings:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -70,7 +71,7 @@ def _plain_lines() -> Watch:
 def show_summary(summary: Summary, out: Path) -> None:
     """The table at the end."""
     values = summary.as_json()
-    table = Table(title=f"Replay into {out}", title_justify="left", show_header=False)
+    table = Table(title=escape(f"Replay into {out}"), title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for name in ("events_read", "accepted", "rejected", "duplicates", "customers", "actions"):

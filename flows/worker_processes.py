@@ -16,6 +16,7 @@ from typing import IO, Any
 import orjson
 
 from flows.definitions import load_plan
+from flows.guard import cleaned_up
 from flows.input_files import Progress, UnsortedError
 from flows.replay import Counts, Task, run_worker
 from state.clock import monotonic_s
@@ -40,12 +41,16 @@ def run_workers(task: Task, progress: Progress) -> Counts:
     ]
     for listener in listeners:
         listener.start()
-    try:
-        _wait(workers)
-    finally:
+
+    def end_all() -> None:
         for worker in workers:
             worker.kill()
             worker.wait()
+
+    try:
+        with cleaned_up(end_all):
+            _wait(workers)
+    finally:
         for listener in listeners:
             listener.join()
         for worker in workers:
@@ -61,6 +66,7 @@ def run_workers(task: Task, progress: Progress) -> Counts:
 def _start(task: Task, number: int, addresses: list[str]) -> "subprocess.Popen[bytes]":
     worker = subprocess.Popen(
         [sys.executable, "-m", "flows.worker_processes"],
+        start_new_session=True,  # Ctrl-C is the business of whoever started them
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
@@ -101,9 +107,8 @@ def _wait(workers: "list[subprocess.Popen[bytes]]") -> None:
 def _listen(stdout: IO[bytes], progress: Progress, counts: Counts, told: list[bool]) -> None:
     """Take in what one worker tells."""
     for line in stdout:
-        if not line.startswith(b"{"):  # Timely prints here, too, when the other worker is a little slower to start
-            sys.stderr.buffer.write(line)
-            continue
+        if not line.startswith(b"{"):
+            continue  # Timely prints here, too, when the other worker is a little slower to start
         message: dict[str, Any] = orjson.loads(line)
         if "records" in message:
             progress.bytes_read = message["bytes_read"]

@@ -428,6 +428,19 @@ def test_generate_into_a_pipe_that_closes_is_no_accident(tmp_path: Path) -> None
         process.wait(60)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_generate_onto_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """`sojourn generate --out - > file` where there is no room: what the system says, and no trace of Python."""
+    script = "import sys; from flows.cli import main; sys.argv[0] = 'sojourn'; main()"
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", script, "generate", "--events", "20000", "--out", "-"], check=False, cwd=tmp_path,
+            stdout=full, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        )  # fmt: skip
+    assert "No space left on device" in check_is_one_line(Ended(ended.returncode, "", ended.stderr))
+    assert ended.returncode == 1
+
+
 # replay
 
 

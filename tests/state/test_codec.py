@@ -1,0 +1,256 @@
+"""Stored bytes: what was ever written is read for ever, and what is none of ours is refused in words.
+
+`PYTHONPATH=. python tests/state/test_codec.py` writes the golden files that are not there yet; it never changes one. A
+golden file is the hex of one stored value, named `FORMAT-WHAT.hex`; whoever adds a format adds files and keeps the old ones.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.codec import FORMAT, Token, Undo, decode, decode_customer, encode, encode_customer
+from state.customer import Customer, Entry, GroupMeta, JourneyMemory
+from state.errors import StateError, StateFormatError
+
+GOLDEN = Path(__file__).with_name("golden")
+
+CUSTOMER = Customer(
+    seq=70_000,
+    seen={2**64 - 1: 1_767_225_600_000, 0: 1_767_225_600_001},
+    profile={
+        "email": "bo@example.org",
+        "näme": "B\u00f6\U0001f600\x00",
+        "age": 41,
+        "low": -(2**63),
+        "score": 0.1,
+        "big": 1.8446744073709552e19,
+        "vip": True,
+        "gone": None,
+        "deep": {"list": [1, [2.5, {"a": []}], {}]},
+    },
+    contacts={"email": 1_767_225_600_002},
+    journeys={
+        "category-interest": JourneyMemory(
+            buckets={"tents": [452409753600001 << 8 | 1], "\x007": [1 << 8 | 2, 2 << 8 | 3], "\x00any": [3 << 8 | 2]},
+            contents={"tents": [{"kind": "track", "name": "Product Viewed", "properties": {"price": 9.5}, "time": 1}]},
+            entries={"tents": Entry(1_767_225_600_003, True), "": Entry(0)},
+        ),
+        "empty": JourneyMemory(),
+    },
+)
+META = GroupMeta(
+    group=3,
+    groups=64,
+    position=2**40,
+    now=1_767_225_600_004,
+    fired_through=1_767_225_600_000,
+    definitions="0f" * 16,
+    counts={"records": 10, "accepted": 7, "rejected": 2, "duplicates": 1, "customers": 4},
+    rejected={"not_json": 2},
+    actions={"category-interest": {"email": 1}},
+)
+VALUES = {
+    "customer": CUSTOMER,
+    "customer-new": Customer(),
+    "group-meta": META,
+    "group-meta-fresh": GroupMeta(0, 1),
+    "undo": Undo(encode(META), [("c-1", encode_customer(CUSTOMER)), ("\u00e9", None)]),
+    "undo-of-the-first-epoch": Undo(None, []),
+    "token": Token(3, 2**40, 1_767_225_600_000),
+    "token-before-the-first-record": Token(0, -1, -1),
+}
+"""What the golden files of format 1 hold."""
+
+
+def write(value):
+    return encode_customer(value) if isinstance(value, Customer) else encode(value)
+
+
+def read(stored, form):
+    return decode_customer(stored) if form is Customer else decode(stored, form)
+
+
+def golden(name):
+    return bytes.fromhex((GOLDEN / f"1-{name}.hex").read_text(encoding="ascii"))
+
+
+# --- golden files
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_what_was_ever_stored_is_read_for_ever(name):
+    """Format 1; a change that breaks this test breaks every state directory there is."""
+    assert read(golden(name), type(VALUES[name])) == VALUES[name]
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_what_is_written_now_is_the_newest_golden_format(name):
+    """A change of bytes is a new format with a byte of its own and golden files of its own."""
+    assert write(VALUES[name]) == golden(name)
+
+
+def test_every_golden_file_is_read_by_a_test():
+    """None lies there unread, of whatever format."""
+    assert {path.name for path in GOLDEN.iterdir()} == {f"1-{name}.hex" for name in VALUES}
+
+
+@pytest.mark.parametrize(
+    ("stored", "value"),
+    [
+        ("01 90", Customer()),
+        ("01 91 05", Customer(seq=5)),
+        ("01 93 05 80 81 a1 61 01", Customer(seq=5, profile={"a": 1})),
+        ("01 92 03 40", GroupMeta(3, 64)),
+        ("01 93 03 40 07", GroupMeta(3, 64, 7)),
+    ],
+)
+def test_a_record_of_fewer_fields_has_the_defaults_of_the_rest(stored, value):
+    """Fields are added at the end: bytes of before then still decode."""
+    assert read(bytes.fromhex(stored), type(value)) == value
+
+
+# --- round trips
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+times = st.integers(-1, 2**53)
+memories = st.builds(
+    JourneyMemory,
+    buckets=st.dictionaries(st.text(max_size=5), st.lists(times, max_size=4), max_size=3),
+    contents=st.dictionaries(
+        st.text(max_size=5), st.lists(st.dictionaries(st.text(max_size=5), json, max_size=2), max_size=2)
+    ),
+    entries=st.dictionaries(st.text(max_size=5), st.builds(Entry, times, st.booleans()), max_size=3),
+)
+customers = st.builds(
+    Customer,
+    seq=times,
+    seen=st.dictionaries(st.integers(0, 2**64 - 1), times, max_size=4),
+    profile=st.dictionaries(st.text(max_size=5), json, max_size=4),
+    contacts=st.dictionaries(st.text(max_size=5), times, max_size=2),
+    journeys=st.dictionaries(st.text(max_size=5), memories, max_size=2),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(customers)
+def test_a_customer_is_read_as_it_was_stored(customer):
+    """Equal, in the same order, and stored again as the same bytes."""
+    stored = encode_customer(customer)
+    again = decode_customer(stored)
+    assert again == customer
+    assert encode_customer(again) == stored
+    assert list(again.seen) == list(customer.seen)
+
+
+@given(
+    times,
+    times,
+    times,
+    st.binary(max_size=20),
+    st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=5))),
+)
+def test_the_smaller_records_are_read_as_they_were_stored(one, two, three, meta, undone):
+    """Tokens and undo records."""
+    for value in (Token(one, two, three), Undo(meta, undone), Undo(None, undone)):
+        assert decode(encode(value), type(value)) == value
+
+
+# --- what is none of ours
+
+
+@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("first", [0, 2, 0x7B, 0x80, 0xFF])
+def test_an_unknown_format_byte_is_refused(name, first):
+    """With the bytes, and with what to do."""
+    stored = bytes([first]) + golden(name)[1:]
+    with pytest.raises(StateFormatError) as refused:
+        read(stored, type(VALUES[name]))
+    assert stored[:8].hex(" ") in str(refused.value)
+    assert "newer version, or is damaged" in str(refused.value)
+    assert isinstance(refused.value, StateError)
+
+
+@pytest.mark.parametrize("form", [Customer, GroupMeta, Undo, Token])
+def test_no_bytes_at_all_are_refused(form):
+    """An empty value is no record."""
+    with pytest.raises(StateFormatError, match="begins with nothing"):
+        read(b"", form)
+    with pytest.raises(StateFormatError):
+        read(FORMAT, form)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_bytes_that_are_cut_off_or_go_on_are_refused(name):
+    """At every place."""
+    stored = golden(name)
+    for end in range(len(stored)):
+        with pytest.raises(StateFormatError):
+            read(stored[:end], type(VALUES[name]))
+    with pytest.raises(StateFormatError):
+        read(stored + b"\x00", type(VALUES[name]))
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("customer", GroupMeta),
+        ("customer", Undo),
+        ("customer", Token),
+        ("group-meta", Customer),
+        ("group-meta", Undo),
+        ("undo", Customer),
+        ("undo", GroupMeta),
+        ("undo", Token),
+        ("token", Customer),
+        ("token", Undo),
+    ],
+)
+def test_a_record_of_another_kind_is_refused(name, form):
+    """Bytes of one family, read as those of another."""
+    with pytest.raises(StateFormatError):
+        read(golden(name), form)
+
+
+@pytest.mark.parametrize("name", ["customer", "group-meta", "undo", "token"])
+def test_damaged_bytes_are_a_record_or_are_refused(name):
+    """A flipped bit may change a number unseen; nothing but `StateFormatError` ever comes of it."""
+    random, stored, form = Random(1), golden(name), type(VALUES[name])
+    refused = 0
+    for _ in range(3_000):
+        damaged = bytearray(stored)
+        for _ in range(random.randint(1, 3)):
+            damaged[random.randrange(1, len(damaged))] = random.randrange(256)
+        try:
+            assert isinstance(read(bytes(damaged), form), form)
+        except StateFormatError:
+            refused += 1
+    assert refused > 300
+
+
+@given(st.binary(max_size=30))
+def test_any_bytes_are_a_record_or_are_refused(tail):
+    """After the right format byte, too."""
+    for form in (Customer, GroupMeta, Undo, Token):
+        with suppress(StateFormatError):
+            assert isinstance(read(FORMAT + tail, form), form)
+
+
+def write_goldens():
+    """Write the golden files that are not there yet."""
+    GOLDEN.mkdir(exist_ok=True)
+    for name, value in VALUES.items():
+        path = GOLDEN / f"1-{name}.hex"
+        if not path.exists():
+            path.write_text(write(value).hex(" ", 4) + "\n", encoding="ascii")
+
+
+if __name__ == "__main__":
+    write_goldens()
