@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 from confluent_kafka import Producer
 
-from flows.kafka import Trouble, options, tell
+from flows.kafka import Trouble, client, options, tell
 from flows.settings import Settings
 from flows.shoppers import shoppers
 from operators.decode import address_of
@@ -26,7 +26,11 @@ def to_file(path: Path, events: int, customers: int, seed: int) -> None:
     """
     lines = shoppers(events, customers, seed)
     if str(path) == "-":
-        sys.stdout.buffer.writelines(line + b"\n" for line in lines)
+        try:
+            sys.stdout.buffer.writelines(line + b"\n" for line in lines)
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            raise OutsideError(f"standard output: {error.strerror or error}; write to a file that has room") from error
         return
     temporary = path.with_name(f".{path.name}.part")
     try:
@@ -46,9 +50,8 @@ def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: f
         OutsideError: Kafka refuses.
     """
     trouble = Trouble(settings)
-    producer = Producer(
-        options(settings, trouble, "generate", **{"partitioner": "murmur2_random", "enable.idempotence": True})
-    )
+    wanted = options(settings, trouble, "generate", **{"partitioner": "murmur2_random", "enable.idempotence": True})
+    producer = client(Producer, wanted)
     refused: list[str] = []
 
     def delivered(error: object, _message: object) -> None:

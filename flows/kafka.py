@@ -6,12 +6,16 @@ gives up with one line.
 """
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
-from flows.settings import Settings
+from flows.settings import Settings, is_secret
+from state.clock import monotonic_s
 from state.errors import OutsideError
+
+_ASK_EVERY_S = 2.0
 
 _WILL_NOT_MEND = (
     KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own codes have public names with an underscore
@@ -25,23 +29,48 @@ _WILL_NOT_MEND = (
 
 
 class Trouble:
-    """What the clients of one process report about their broker; a line a change, not a line a report."""
+    """What the clients of one process report about their broker; a line a change, not a line a report.
+
+    A report alone says little: a client calls a broker down when an idle connection closes. So a report is a suspicion,
+    and `verify` asks the broker before anything is told.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is wrong yet."""
         self._settings = settings
         self._told = False
+        self._suspicion = ""
+        self._asked_at = 0.0
         self.fatal: OutsideError | None = None
 
     def reported(self, error: KafkaError) -> None:
-        """Librdkafka's error callback."""
+        """Take in what the error callback of a client says."""
         if error.code() in _WILL_NOT_MEND:
             self.fatal = OutsideError(
                 f"Kafka at {self._settings.brokers} refuses: {error.str()}; mend the SOJOURN_KAFKA__... settings "
                 f"(now {self._settings.kafka_shown()})"
             )
         elif error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE):  # noqa: SLF001
-            self.silent(error.str())
+            self._suspicion = error.str()
+
+    def verify(self, asked: Any) -> None:
+        """If something is suspected, ask the broker through the client `asked`, and tell what has changed.
+
+        Raises:
+            OutsideError: The broker refuses.
+        """
+        self.check()
+        if not (self._suspicion or self._told) or monotonic_s() - self._asked_at < _ASK_EVERY_S:
+            return
+        self._asked_at = monotonic_s()
+        try:
+            asked.list_topics(timeout=1.0)
+        except KafkaException as error:
+            self.check()
+            self.silent(self._suspicion or error.args[0].str())
+        else:
+            self._suspicion = ""
+            self.answered()
 
     def silent(self, why: str) -> None:
         """The broker does not answer."""
@@ -63,6 +92,30 @@ class Trouble:
         """
         if self.fatal is not None:
             raise self.fatal
+
+
+C = TypeVar("C")
+
+
+def client(kind: Callable[[dict[str, Any]], C], wanted: dict[str, Any]) -> C:
+    """Make a client of librdkafka.
+
+    Raises:
+        OutsideError: It does not take an option; which one, and not its value.
+    """
+    try:
+        return kind(wanted)
+    except (KafkaException, TypeError, ValueError) as error:
+        text = error.args[0].str() if error.args and isinstance(error.args[0], KafkaError) else str(error)
+        for name, value in wanted.items():
+            if is_secret(name) and isinstance(value, str) and value:
+                text = text.replace(value, "***")
+        named = [name for name in wanted if name in text] or [
+            name for name, value in wanted.items() if isinstance(value, str) and value and value in text
+        ]
+        raise OutsideError(
+            f"Kafka's client does not take a SOJOURN_KAFKA__... setting ({', '.join(named) or 'see the message'}): {text}"
+        ) from error
 
 
 def options(settings: Settings, trouble: Trouble, role: str, **more: Any) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from flows.guard import ends_process
-from flows.kafka import Trouble, options
+from flows.kafka import Trouble, client, options
 from flows.settings import Settings
 from operators.log import LogItem, LogRecord
 from state.clock import monotonic_s
 from state.errors import OutsideError
+from state.instants import INSTANT_MS_MAX, INSTANT_MS_MIN
 
 MESSAGES_MAX = 2_000
 """Taken from the client in one go."""
@@ -40,7 +41,8 @@ class LogReader:
         self._alive, self._alive_at = alive, 0.0
         self._waiting: defaultdict[int, deque[Any]] = defaultdict(deque)
         self._polled_at = 0.0
-        self._consumer = Consumer(
+        self._consumer = client(
+            Consumer,
             options(
                 settings, trouble, "log",
                 **{
@@ -77,7 +79,7 @@ class LogReader:
 
     def _poll(self) -> None:
         messages = self._consumer.consume(MESSAGES_MAX, timeout=0.0)
-        self._trouble.check()
+        self._trouble.verify(self._consumer)
         for message in messages:
             error = message.error()
             if error is None:
@@ -93,8 +95,6 @@ class LogReader:
                 )
             else:
                 self._trouble.reported(error)
-        if messages:
-            self._trouble.answered()
 
     def close(self) -> None:
         """Leave the broker."""
@@ -135,7 +135,8 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
             stamp = message.timestamp()[1]
             headers = message.headers()
             kind, low = _headers(headers) if headers else (b"event", None)
-            now = max(now, low or stamp)
+            if INSTANT_MS_MIN <= stamp < INSTANT_MS_MAX:
+                now = max(now, low or stamp)
             if kind == b"heartbeat":
                 continue
             offset, value, key = message.offset(), message.value(), message.key()
@@ -143,6 +144,10 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
             if kind != b"event":
                 unread.append(
                     (record, "unknown_kind", f"`sojourn-kind` is {kind[:40]!r}; this version knows event and heartbeat")
+                )
+            elif not INSTANT_MS_MIN <= stamp < INSTANT_MS_MAX:
+                unread.append(
+                    (record, "bad_time", f"the record's own timestamp is {stamp}; it must lie in 1970 to 2099")
                 )
             elif value is None:
                 unread.append(
@@ -170,7 +175,7 @@ def _headers(headers: list[tuple[str, bytes | None]]) -> tuple[bytes, int | None
         if name == "sojourn-kind":
             kind = value or b""
         elif name == "sojourn-time" and value and value.isdigit():
-            low = int(value)
+            low = min(int(value), INSTANT_MS_MAX - 1) if len(value) < 20 else None
     return kind, low
 
 

@@ -12,7 +12,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, Message, Producer
 
 from flows.guard import ends_process
-from flows.kafka import Trouble, options
+from flows.kafka import Trouble, client, options
 from flows.settings import Settings
 from operators.key_group import Out
 from operators.records import ACTIONS, PROFILES, REJECTED
@@ -33,7 +33,8 @@ class _Sink(StatefulSinkPartition[list[Out], None]):
         self._profiles: dict[str, bytes] = {}
         self._refused: KafkaError | None = None
         self._refused_topic = ""
-        self._producer = Producer(
+        self._producer = client(
+            Producer,
             options(
                 settings, trouble, f"sink-{part}",
                 **{
@@ -85,14 +86,12 @@ class _Sink(StatefulSinkPartition[list[Out], None]):
                 self._wait(lambda: self._producer.poll(0.5))
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            self._trouble.answered()
-        else:
+        if error is not None:
             self._refused, self._refused_topic = error, str(message.topic())
 
     def _wait(self, call: Callable[[], int]) -> int:
         left = call()
-        self._trouble.check()
+        self._trouble.verify(self._producer)
         if self._refused is not None:
             raise OutsideError(
                 f"Kafka at {self._settings.brokers} does not take a record for {self._refused_topic}: {self._refused.str()}; mend the "

@@ -4,16 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from flows.kafka import Trouble, options, tell
+from flows.kafka import Trouble, client, options, tell
 from flows.settings import Settings
-from operators.decode import RECORD_BYTES_MAX
 from operators.records import ACTIONS, FACTS, PROFILES, REJECTED
 from state.errors import OutsideError
 
 _REQUEST_S = 10.0
+
+REJECTED_BYTES_MAX = 100 << 20
+"""Of `events.rejected`: a log may take more than its default, and whatever it took must have a place."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,16 @@ class Topic:
     name: str
     partitions: int
     config: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Log:
+    """The customer log that a job reads: its name, its number of partitions, and Kafka's own id of this very topic."""
+
+    topic: str
+    partitions: int
+    topic_id: str
+    """Empty where the broker does not tell."""
 
 
 def topics_of(settings: Settings, channels: Sequence[str]) -> list[Topic]:
@@ -35,19 +47,19 @@ def topics_of(settings: Settings, channels: Sequence[str]) -> list[Topic]:
         Topic(prefix + FACTS, many, {}),
         Topic(prefix + PROFILES, many, {"cleanup.policy": "compact"}),
         # Whatever fits into the log must fit in here, with its headers.
-        Topic(prefix + REJECTED, many, {"max.message.bytes": str(2 * RECORD_BYTES_MAX)}),
+        Topic(prefix + REJECTED, many, {"max.message.bytes": str(REJECTED_BYTES_MAX)}),
     ]
 
 
 def prepare_topics(
     settings: Settings, channels: Sequence[str], create: bool, trouble: Trouble, stopping: Callable[[], bool]
-) -> int:
-    """Make sure that all topics are there; give the number of partitions of the log. Waits for a broker that is down.
+) -> Log:
+    """Make sure that all topics are there; give which log it is. Waits for a broker that is down.
 
     Raises:
         OutsideError: A topic is missing, or not as it must be; or the broker refuses.
     """
-    admin = AdminClient(options(settings, trouble, "admin"))
+    admin = client(AdminClient, options(settings, trouble, "admin"))
     found = _topics(admin, trouble, stopping)
     wanted = topics_of(settings, channels)
     missing = [topic for topic in wanted if topic.name not in found]
@@ -62,18 +74,21 @@ def prepare_topics(
         )
     if settings.events_topic not in {topic.name for topic in missing}:
         _check_clock(admin, settings)
-    return found[settings.events_topic]
+    return Log(settings.events_topic, found[settings.events_topic], _topic_id(admin, settings.events_topic))
 
 
 def _topics(admin: AdminClient, trouble: Trouble, stopping: Callable[[], bool]) -> dict[str, int]:
     """Name -> number of partitions, as soon as the broker answers."""
+    attempts = 0
     while True:
+        attempts += 1
         try:
             listed: Any = admin.list_topics(timeout=2.0)
         except KafkaException as error:
             admin.poll(0)
             trouble.check()
-            trouble.silent(error.args[0].str())
+            if attempts > 1:  # refused credentials look like silence at first
+                trouble.silent(error.args[0].str())
             if stopping():
                 raise OutsideError("stopped before Kafka answered") from error
             continue
@@ -92,6 +107,14 @@ def _create(admin: AdminClient, missing: list[Topic], settings: Settings) -> Non
                 raise OutsideError(
                     f"Kafka at {settings.brokers} does not create the topic {name}: {error.args[0].str()}"
                 ) from error
+
+
+def _topic_id(admin: AdminClient, topic: str) -> str:
+    try:
+        described: Any = admin.describe_topics(TopicCollection([topic]), request_timeout=_REQUEST_S)[topic].result()
+    except KafkaException:
+        return ""  # older brokers, and librdkafka's mock
+    return str(described.topic_id)
 
 
 def _check_clock(admin: AdminClient, settings: Settings) -> None:

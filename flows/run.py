@@ -2,6 +2,7 @@
 
     DATA/lock                    one job at a time
     DATA/alive                   touched while the job makes progress (`sojourn health`)
+    DATA/log.json                which log the state is of
     DATA/recovery/               Bytewax's recovery store: the epoch, the log's offsets, the groups' tokens
     DATA/state/group-00000/ ...  a RocksDB for each key group
 
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import orjson
 from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
@@ -22,7 +24,7 @@ from flows.definitions import load_plan
 from flows.kafka import Trouble, tell
 from flows.kafka_log import KafkaLog, LogReader
 from flows.kafka_out import KafkaOut
-from flows.kafka_topics import prepare_topics
+from flows.kafka_topics import Log, prepare_topics
 from flows.orchestrate import build, group_opener, spare_the_collector
 from flows.settings import Settings
 from flows.stop import Stop
@@ -32,6 +34,7 @@ from state.errors import StateError, UsageError
 from state.store import StoreOptions
 
 ALIVE = "alive"
+LOG = "log.json"
 
 
 def run(settings: Settings, create_topics: bool) -> None:
@@ -65,7 +68,9 @@ def live_flow(settings: Settings, create_topics: bool, stop: Stop) -> tuple[Data
     """The live dataflow; the list fills with the key groups as they are opened."""
     plan = load_plan(settings.journeys)
     trouble = Trouble(settings)
-    partitions = prepare_topics(settings, plan.channels, create_topics, trouble, stop)
+    log = prepare_topics(settings, plan.channels, create_topics, trouble, stop)
+    _check_log(settings.data, log)
+    partitions = log.partitions
     options = StoreOptions(cache_bytes_max=settings.cache_mb << 20)
     open_group = group_opener(plan, settings.data / "state", partitions, options, partitions)
     opened: list[KeyGroup] = []
@@ -81,6 +86,27 @@ def live_flow(settings: Settings, create_topics: bool, stop: Stop) -> tuple[Data
         opened,
         reader,
     )
+
+
+def _check_log(data: Path, log: Log) -> None:
+    """Remember which log the state is of; refuse another: its positions, or its key groups, mean something else."""
+    data.mkdir(parents=True, exist_ok=True)
+    path = data / LOG
+    if not path.exists():
+        path.write_bytes(orjson.dumps({"topic": log.topic, "partitions": log.partitions, "topic_id": log.topic_id}))
+        return
+    known = orjson.loads(path.read_bytes())
+    way_out = "go back to that log, or start with an empty --data directory to build the state anew"
+    if known["partitions"] != log.partitions:
+        raise StateError(
+            f"{data} has the state of {known['partitions']} partitions, but {log.topic} has {log.partitions}: customers would be "
+            f"in other key groups than their state (key group 0 of {known['partitions']} is not that of {log.partitions}); {way_out}"
+        )
+    if known["topic_id"] and log.topic_id and known["topic_id"] != log.topic_id:
+        raise StateError(
+            f"{data} has the state of another {known['topic']}: the topic was made anew, and positions in it mean nothing "
+            f"here; {way_out}"
+        )
 
 
 def _prepare_recovery(recovery: Path, state: Path) -> None:

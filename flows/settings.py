@@ -17,6 +17,11 @@ FILE = "sojourn.toml"
 _SECRETS = ("password", "secret", "jaas", "key", "token", "pem", "oauthbearer.config")
 
 
+def is_secret(option: str) -> bool:
+    """Whether the value of an option of librdkafka must not be shown."""
+    return any(part in option for part in _SECRETS)
+
+
 class Settings(BaseSettings):
     """All settings, with their defaults."""
 
@@ -80,7 +85,7 @@ class Settings(BaseSettings):
 
     def kafka_shown(self) -> dict[str, str]:
         """The options of librdkafka as they may be printed."""
-        return {name: "***" if any(s in name for s in _SECRETS) else value for name, value in self.kafka.items()}
+        return {name: "***" if is_secret(name) else value for name, value in self.kafka.items()}
 
 
 def _flattened(value: dict[Any, Any], before: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from operators.events import Event
 from operators.moment import Moment, Records
 from operators.patterns import ANY, ELEMENT, VALUE_CHARACTERS_MAX, token_of
 from operators.plan import JourneyPlan, Plan, Watch
-from operators.records import PROFILES, profile_of, storable, writable
+from operators.records import PROFILES, profile_of, storable, to_json, writable
 from operators.run_steps import walk
 from state.customer import Customer, Entry, JourneyMemory
 from state.instants import format_instant
@@ -29,6 +29,9 @@ SEEN_MAX = 1_000
 
 ATTRIBUTES_MAX = 1_000
 """Attributes of one profile; further new ones are not taken in."""
+
+PROFILE_BYTES_MAX = 512 << 10
+"""Of one profile as JSON, half of what a broker takes in one record; what would make it larger is not taken in."""
 
 _NO_VALUE = ("",)
 """The one bucket of a pattern without `by`."""
@@ -115,13 +118,13 @@ def _forget_seen(seen: dict[int, int], horizon: int) -> None:
 def _identify(moment: Moment) -> None:
     """Take the attributes of an `identify` into the profile."""
     profile = moment.customer.profile
-    changed = False
+    changed: dict[str, Any] = {}
     for name, value in moment.event.properties.items():
         value = storable(value)  # noqa: PLW2901
-        if profile.get(name, profile) != value and (name in profile or len(profile) < ATTRIBUTES_MAX):
-            profile[name] = value
-            changed = True
-    if changed:
+        if profile.get(name, profile) != value and (name in profile or len(profile) + len(changed) < ATTRIBUTES_MAX):
+            changed[name] = value
+    if changed and len(to_json({**profile, **changed})) <= PROFILE_BYTES_MAX:
+        profile.update(changed)
         moment.records.append((PROFILES, profile_of(moment.customer, moment.customer_id, moment.now)))
 
 

@@ -19,7 +19,7 @@ def size_of(item: tuple[Any, ...]) -> int:
 
 
 @given(items, st.integers(0, 200))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_it_gives_what_sorted_gives(several: list[tuple[Any, ...]], run_bytes_max: int) -> None:
     """With runs of one item, of a few, or none at all; equal items stay as many as they were."""
     with tempfile.TemporaryDirectory() as directory:

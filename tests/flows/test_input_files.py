@@ -77,7 +77,7 @@ def dealt(lines: Iterator[Line], progress: Progress) -> Iterator[list[LogItem]]:
 def stream() -> list[bytes]:
     """Lines that fill several blocks of every reader, and do not pack away to nothing."""
     chance = random.Random(5)
-    return [event(f"c-{n % 50}", n, nonce=f"{chance.getrandbits(800):x}") for n in range(12_000)]
+    return [event(f"c-{n % 50}", n, nonce=f"{chance.getrandbits(800):x}") for n in range(4_000)]
 
 
 @pytest.mark.parametrize("name", ["e.jsonl", "e.jsonl.gz", "e.jsonl.zst", "no-suffix", "e.gz.jsonl"])

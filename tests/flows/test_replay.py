@@ -541,6 +541,7 @@ def answers(name: str) -> list[tuple[str, str, int]]:
     return sorted((row["user"], row["category"], int(row["fired_at_ms"])) for row in csv.DictReader(io.StringIO(text)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("name", "actions"), [("taobao-dev", 3_961), ("tmall2014-dev", 6_774)])
 def test_real_streams_give_the_known_answers(tmp_path: Path, name: str, actions: int, workers: int) -> None:
