@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -39,7 +40,8 @@ def to_file(path: Path, events: int, customers: int, seed: int) -> None:
             file.writelines(line + b"\n" for line in lines)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what is in the way of the file is in the way of this, too
+            temporary.unlink(missing_ok=True)
         raise OutsideError(f"{path}: {error.strerror or error}; name a file that can be written") from error
 
 

@@ -128,7 +128,7 @@ def _blocks(path: Path, raw: BinaryIO) -> Iterator[bytes]:
 def _zst_blocks(raw: BinaryIO) -> Iterator[bytes]:
     """Frame after frame. The library's own stream reader takes a file that was cut off for one that ended."""
     frame = None
-    while packed := raw.read(_BLOCK_BYTES // 8):
+    while packed := raw.read(_BLOCK_BYTES // 64):
         while packed:
             if frame is None:
                 frame = zstandard.ZstdDecompressor().decompressobj()

@@ -8,6 +8,7 @@ of the one before as they were.
 """
 
 import fcntl
+import os
 import resource
 import shutil
 import sys
@@ -234,26 +235,22 @@ def _work_directory(out: Path) -> Iterator[Path]:
     """`OUT/.replay`, for one replay at a time, empty at the beginning and gone at the end."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock_file = (out / ".lock").open("w")
+        # The directory itself is what is locked: a lock file would have to be removed, and somebody may wait on it.
+        lock = os.open(out, os.O_RDONLY)
     except OSError as error:
         raise UsageError(
             f"{out}: {error.strerror or error}; name a directory that can be written, with --out DIR"
         ) from error
-    with lock_file:
+    try:
         try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UsageError(
                 f"{out}: another replay is writing there; wait for it, or name another --out DIR"
             ) from error
         work = out / WORK
         shutil.rmtree(work, ignore_errors=True)
-
-        def clean() -> None:
-            shutil.rmtree(work, ignore_errors=True)
-            (out / ".lock").unlink(missing_ok=True)
-
-        with cleaned_up(clean):
+        with cleaned_up(lambda: shutil.rmtree(work, ignore_errors=True)):
             try:
                 work.mkdir()
                 yield work
@@ -261,6 +258,8 @@ def _work_directory(out: Path) -> Iterator[Path]:
                 raise OutsideError(
                     f"{error}; make room on the disk, or name another directory, and start again"
                 ) from error
+    finally:
+        os.close(lock)
 
 
 def _check_state(state: Path, out: Path) -> None:

@@ -42,15 +42,16 @@ def run_workers(task: Task, progress: Progress) -> Counts:
     for listener in listeners:
         listener.start()
 
-    def end_all() -> None:
+    def end_all() -> None:  # also called by a signal in the midst of a wait, so it waits for nothing itself
         for worker in workers:
             worker.kill()
-            worker.wait()
 
     try:
         with cleaned_up(end_all):
             _wait(workers)
     finally:
+        for worker in workers:
+            worker.wait()
         for listener in listeners:
             listener.join()
         for worker in workers:

@@ -13,8 +13,9 @@ from typing import Any
 from xxhash import xxh3_64_intdigest
 
 from operators.events import Event
+from operators.expression_values import COMPARED_MAX, alike
 from operators.moment import Moment, Records
-from operators.patterns import ANY, ELEMENT, VALUE_CHARACTERS_MAX, token_of
+from operators.patterns import ELEMENT, VALUE_CHARACTERS_MAX, token_of
 from operators.plan import JourneyPlan, Plan, Watch
 from operators.records import PROFILES, profile_of, storable, to_json, writable
 from operators.run_steps import walk
@@ -119,12 +120,22 @@ def _identify(moment: Moment) -> None:
     """Take the attributes of an `identify` into the profile."""
     profile = moment.customer.profile
     changed: dict[str, Any] = {}
+    budget = [COMPARED_MAX]
     for name, value in moment.event.properties.items():
         value = storable(value)  # noqa: PLW2901
-        if profile.get(name, profile) != value and (name in profile or len(profile) + len(changed) < ATTRIBUTES_MAX):
+        if name in profile:
+            before = profile[name]
+            # `==` takes true for 1, also inside of lists and objects.
+            if before != value or (type(value) is not str and not alike(before, value, budget)):
+                changed[name] = value
+        elif len(profile) + len(changed) < ATTRIBUTES_MAX:
             changed[name] = value
-    if changed and len(to_json({**profile, **changed})) <= PROFILE_BYTES_MAX:
-        profile.update(changed)
+    if not changed:
+        return
+    # Another dictionary, not this one changed: records that are out already show the profile as it was.
+    profile = {**profile, **changed}
+    if len(to_json(profile)) <= PROFILE_BYTES_MAX:
+        moment.customer.profile = profile
         moment.records.append((PROFILES, profile_of(moment.customer, moment.customer_id, moment.now)))
 
 
@@ -134,10 +145,11 @@ def _look(watch: Watch, memory: JourneyMemory, moment: Moment) -> None:
     pattern = journey.pattern
     when = event.time if event.time < now else now
     if watch.anywhere:
-        pattern.see(memory, ANY, when, watch.roles, now)
+        pattern.see_anywhere(memory, when, now)
         return
     if not pattern.remembers:  # a single event that nothing forbids
-        _enter(journey, memory, moment, [event])
+        for value in _NO_VALUE if watch.by is None else watch.by.values(event):
+            _enter(watch, value, memory, moment, [event])
         return
     content = _content(event) if pattern.keeps_contents else None
     for value in _NO_VALUE if watch.by is None else watch.by.values(event):
@@ -149,7 +161,7 @@ def _look(watch: Watch, memory: JourneyMemory, moment: Moment) -> None:
         match = pattern.see(memory, token, when, watch.roles, now, content)
         if match is not None:
             matched = [Event(**memory.contents[token][place]) for place in match] if pattern.keeps_contents else [event]
-            if _enter(journey, memory, moment, matched):
+            if _enter(watch, value, memory, moment, matched):
                 pattern.use_up(memory, token, match)
 
 
@@ -166,11 +178,12 @@ def _too_late(watch: Watch, moment: Moment) -> None:
         moment.tell("not_entered", reason="late", **details)
 
 
-def _enter(journey: JourneyPlan, memory: JourneyMemory, moment: Moment, matched: list[Event]) -> bool:
-    """Let a match enter the journey, unless something stops it; whether it entered."""
+def _enter(watch: Watch, value: object, memory: JourneyMemory, moment: Moment, matched: list[Event]) -> bool:
+    """Let a match of events that agree in `value` enter the journey, unless something stops it; whether it entered."""
+    journey = watch.journey
     key, token = None, ""
     if journey.key is not None:
-        values = journey.key.values(moment.event)
+        values = [value] if journey.key == watch.by else journey.key.values(moment.event)
         if not values:
             _not_entered("no_key", journey, moment, None)
             return False
@@ -218,5 +231,5 @@ def _content(event: Event) -> dict[str, Any]:
         "message_id": event.message_id,
         "time": event.time,
         "properties": storable(event.properties),
-        "context": {},
+        "context": storable(event.context),
     }

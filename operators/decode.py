@@ -212,10 +212,12 @@ def _too_deep() -> Rejected:
 
 def _depth(raw: bytes) -> int:
     """How deeply the JSON in `raw` is nested; it has been read before, so its brackets match."""
-    deepest = depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", raw)):
-        depth += 1 if bracket in b"{[" else -1
+    depth = deepest = 0
+    for found in _BRACKETS.finditer(_STRINGS.sub(b"", raw)):
+        depth += 1 if found.group() in b"{[" else -1
         deepest = max(deepest, depth)
+        if deepest > DEPTH_MAX:
+            break
     return deepest
 
 

@@ -6,7 +6,7 @@ and never ignored. `operators.workspace` reads the texts and gathers the complai
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -18,7 +18,6 @@ from pydantic import (
     StrictInt,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -26,11 +25,13 @@ from operators.durations import parse_duration
 from operators.expressions import ExpressionError, compile_expression
 from operators.paths import compile_path
 from operators.patterns import EVENTS_MAX
-from operators.templates import TEMPLATE_NAMES, TemplateError, compile_value
+from operators.templates import TEMPLATE_NAMES, TemplateError, compile_value, names_used
 from operators.zones import zone_named
 
 WHERE_NAMES = ("event", "properties", "profile", "now", "journey")
 """Root names of a `where` on an element."""
+
+LATER = "is part of the journey language, but this version of Sojourn cannot do it yet"
 
 LATER_NAMES = dict.fromkeys(
     ("first", "matched", "entry", "traits", "segments"),
@@ -41,7 +42,7 @@ CHANNELS = ("email", "push", "sms", "in_app", "ads", "web", "call_center")
 """The channels that ship."""
 
 
-def _explained(check: Callable[[Any], object]) -> AfterValidator:
+def _checked(check: Callable[[Any], object]) -> Callable[[Any], Any]:
     """A validator that keeps the text and turns the compiler's complaint into pydantic's."""
 
     def validate(value: Any) -> Any:
@@ -51,7 +52,11 @@ def _explained(check: Callable[[Any], object]) -> AfterValidator:
             raise PydanticCustomError("language", "{message}", {"message": str(error)}) from error
         return value
 
-    return AfterValidator(validate)
+    return validate
+
+
+def _explained(check: Callable[[Any], object]) -> AfterValidator:
+    return AfterValidator(_checked(check))
 
 
 def _text(value: Any) -> Any:
@@ -68,12 +73,12 @@ Name = Annotated[
     Text,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100),
 ]
-Duration = Annotated[Text, _explained(parse_duration)]
+Duration = Annotated[str, BeforeValidator(_checked(parse_duration))]
 Path = Annotated[Text, _explained(compile_path)]
 Where = Annotated[Text, _explained(lambda text: compile_expression(text, WHERE_NAMES, later=LATER_NAMES))]
 EventNames = Annotated[
     Annotated[list[Text], Field(min_length=1)],
-    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    BeforeValidator(lambda value: value if isinstance(value, (list, dict)) else [_text(value)]),
 ]
 Tags = list[Name]
 
@@ -81,7 +86,7 @@ Tags = list[Name]
 class Model(BaseModel):
     """A mapping in a definition file: unknown keys are mistakes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
     later: ClassVar[tuple[str, ...]] = ()
     """Keys of the language that this version cannot do yet."""
 
@@ -142,7 +147,7 @@ class Enter(Model):
     later = ("segment", "schedule", "skip")
     event: EventNames | None = Field(None, description="One event that enters; short for a pattern of one")
     where: Where | None = Field(None, description="With `event`: only events for which this expression holds")
-    pattern: Annotated[list[Element], Field(min_length=1, max_length=1)] | None = Field(
+    pattern: Annotated[list[Element], Field(min_length=1)] | None = Field(
         None, description="What must happen, in order"
     )
     within: Duration | None = Field(None, description="From the first to the last matched event, in event time")
@@ -152,32 +157,55 @@ class Enter(Model):
     )
     max_age: Duration = Field("72h", description="An event older than this against log time never enters")
 
-    @model_validator(mode="after")
-    def _one_way_in(self) -> "Enter":
-        if (self.event is None) == (self.pattern is None):
-            raise PydanticCustomError("enter", "say what enters: either `event` or `pattern`, one of the two")
-        if self.where is not None and self.event is None:
-            raise PydanticCustomError(
-                "enter",
-                "`where` beside `pattern` is part of the journey language, but this version of Sojourn cannot do it yet; "
-                "write `where` in the element",
-            )
-        if self.within is None:
-            if self.element.times.at_least > 1:
-                raise PydanticCustomError(
-                    "enter", "several events need `within`: how long from the first to the last, as in: within: 5d"
-                )
-            if self.element.without:
-                raise PydanticCustomError("enter", "`without` needs `within`: how far back it looks, as in: within: 5d")
-        return self
-
     @property
     def element(self) -> Element:
         """The one element of the pattern; a bare `event` is a pattern of one."""
         return self.pattern[0] if self.pattern else Element(event=self.event or [], where=self.where)
 
 
-TemplateValue = Annotated[Any, _explained(lambda value: compile_value(value, TEMPLATE_NAMES))]
+def enter_mistakes(enter: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What no field of `enter` can see alone: (place below `enter`, sentence).
+
+    Looks at the values as they are written: a validator of the model would not run beside a mistake in a field.
+    """
+    pattern = enter.get("pattern")
+    if any(key in enter for key in ("segment", "schedule")):
+        return  # refused by name; what else there should be depends on them
+    if (enter.get("event") is None) == (pattern is None):
+        yield (), "say what enters: either `event` or `pattern`, one of the two"
+    elif enter.get("where") is not None and pattern is not None:
+        yield (), f"`where` beside `pattern` {LATER}; write `where` in the element"
+    if not isinstance(pattern, list):
+        return
+    if len(pattern) > 1:
+        yield ("pattern",), f"a pattern of several elements {LATER}"
+    element = pattern[0] if pattern else None
+    if not isinstance(element, dict):
+        return
+    times, without = element.get("times"), element.get("without")
+    at_least = times.get("at_least") if isinstance(times, dict) else times
+    if enter.get("within") is None:
+        if isinstance(at_least, int) and at_least > 1:
+            yield (), "several events need `within`: how long from the first to the last, as in: within: 5d"
+        elif without is not None:
+            yield (), "`without` needs `within`: how far back it looks, as in: within: 5d"
+    if isinstance(without, dict) and element.get("by") is None and without.get("by") not in (None, "any"):
+        yield (
+            ("pattern", 0, "without", "by"),
+            "`by` in `without` is compared with the element's, which has none; write `by` in the element, too",
+        )
+
+
+_TEMPLATE_LATER = ("traits", "segments")
+
+
+def _template(value: Any) -> None:
+    compile_value(value, (*TEMPLATE_NAMES, *_TEMPLATE_LATER))
+    for name in sorted(names_used(value) & set(_TEMPLATE_LATER)):
+        raise TemplateError(f"the template uses {name!r}, which {LATER}")
+
+
+TemplateValue = Annotated[Any, _explained(_template)]
 
 
 class Send(Model):
@@ -205,14 +233,13 @@ def _known_step(value: Any) -> Any:
         if kind not in _STEPS_NOW:
             raise PydanticCustomError(
                 "step",
-                "the step `{kind}` is part of the journey language, but this version of Sojourn cannot do it yet",
+                f"the step `{{kind}}` {LATER}",
                 {"kind": kind},
             )
-    if kinds and not isinstance(value["send"], str):
+    if kinds and isinstance(value["send"], (list, dict)):
         raise PydanticCustomError(
             "step",
-            "a list or a choice of channels is part of the journey language, but this version of Sojourn cannot do it yet; "
-            "name one channel, as in: send: email",
+            f"a list or a choice of channels {LATER}; name one channel, as in: send: email",
         )
     if not kinds and not any(key in Send.model_fields for key in value):
         raise PydanticCustomError("step", "no step that is known; write send")
@@ -222,13 +249,17 @@ def _known_step(value: Any) -> Any:
 Step = Annotated[Send, BeforeValidator(_known_step)]
 
 
+VERSION_MAX = 1_000_000_000
+"""More than anyone counts to, or a date without dashes; and far inside the 64 bits that JSON is written with."""
+
+
 class Journey(Model):
     """One journey: who enters, and what happens then."""
 
     later = ("control", "goal", "exit", "params", "use", "migrate", "skip")
     journey: Name = Field(description="Its name, unique in the workspace")
-    version: StrictInt = Field(1, ge=1, description="Counted up when the journey changes")
-    description: str = Field("", description="The story in a sentence")
+    version: StrictInt = Field(1, ge=1, le=VERSION_MAX, description="Counted up when the journey changes")
+    description: Text = Field("", description="The story in a sentence")
     priority: StrictInt = Field(50, ge=0, le=100, description="Between journeys; higher goes first")
     tags: Tags = Field([], description="What caps, consent and suppression speak of")
     enter: Enter

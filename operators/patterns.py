@@ -17,6 +17,7 @@ A pattern here has one element: `times` events that agree in a value (`by`), ins
 Bounds: `EVENTS_MAX` events a bucket and `BUCKETS_MAX` values a customer and journey; at the bound the oldest goes.
 """
 
+import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ VALUE_CHARACTERS_MAX = 200
 """A longer value is remembered as its hash."""
 
 ANY = "\x00any"
-"""The bucket of forbidden events that forbid whatever their value (`without: {by: any}`)."""
+"""The bucket of forbidden events that forbid whatever their value (`without: {by: any}`): new buckets begin with them."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ class Pattern:
         horizon = now - self.within - self.max_age
         if bucket is None:
             self._make_room(memory, horizon)
-            bucket = buckets[value] = []
+            bucket = buckets[value] = list(buckets.get(ANY, ()))  # read before whatever comes now
             if self.keeps_contents:
-                memory.contents[value] = []
+                memory.contents[value] = [{} for _ in bucket]
         coded = when << _ROLE_BITS | roles
         if not bucket or bucket[-1] >> _ROLE_BITS <= when:  # nearly always: the newest
             place = len(bucket)
@@ -105,27 +106,44 @@ class Pattern:
                 return None
         if not roles & ELEMENT or len(bucket) < self.times:
             return None
-        return self._match(bucket, place, buckets.get(ANY, ()))
+        return self._match(bucket, place)
 
     def see_anywhere(self, memory: JourneyMemory, when: int, now: int) -> None:
-        """Take in a forbidden event that forbids whatever its value."""
+        """Take in a forbidden event that forbids whatever its value.
+
+        It goes into every bucket, and through `ANY` into those to come: only inside of a bucket is there a read order,
+        which decides between events of one time. Such events are rare, and a look at one value stays as cheap as it is.
+        """
         self.see(memory, ANY, when, FORBIDDEN, now)
+        horizon = now - self.within - self.max_age
+        for value, bucket in list(memory.buckets.items()):
+            if value == ANY:
+                continue
+            if bucket[-1] >> _ROLE_BITS <= horizon:  # over: the new event must not keep it
+                del memory.buckets[value]
+                memory.contents.pop(value, None)
+            else:
+                self.see(memory, value, when, FORBIDDEN, now)
 
     def use_up(self, memory: JourneyMemory, value: str, match: list[int]) -> None:
-        """Take the events of a match away; what else is in the bucket stays."""
+        """Take the events of a match away; what else is in the bucket stays, and what they forbid."""
+        bucket = memory.buckets[value]
         for place in reversed(match):
-            self._forget(memory, value, slice(place, place + 1))
-        if not memory.buckets[value]:
+            if bucket[place] & FORBIDDEN:
+                bucket[place] &= ~ELEMENT
+            else:
+                self._forget(memory, value, slice(place, place + 1))
+        if not bucket:
             del memory.buckets[value]
             memory.contents.pop(value, None)
 
-    def _match(self, bucket: list[int], place: int, anywhere: list[int] | tuple[()]) -> list[int] | None:
+    def _match(self, bucket: list[int], place: int) -> list[int] | None:
         """The match that the event at `place` completes."""
         when = bucket[place] >> _ROLE_BITS
         if self.times == 1:
-            return [place] if self._allowed(bucket, place, place, anywhere) else None
+            return [place] if self._allowed(bucket, place, place) else None
         start = bisect_right(bucket, (when - self.within) << _ROLE_BITS | _ALL_ROLES)
-        if place == len(bucket) - 1 and not anywhere:
+        if place == len(bucket) - 1:
             return self._match_newest(bucket, start)
         for first in range(start, place + 1):
             if not bucket[first] & ELEMENT:
@@ -133,7 +151,7 @@ class Pattern:
             end = bisect_left(bucket, ((bucket[first] >> _ROLE_BITS) + self.within) << _ROLE_BITS)
             inside = [i for i in range(first, end) if bucket[i] & ELEMENT]
             for match in self._choices(inside, place):
-                if self._allowed(bucket, match[0], match[-1], anywhere):
+                if self._allowed(bucket, match[0], match[-1]):
                     return match
         return None
 
@@ -170,27 +188,20 @@ class Pattern:
             elif times > 2:
                 yield [*inside[: times - 2], place, inside[last]]
 
-    def _allowed(self, bucket: list[int], first: int, last: int, anywhere: list[int] | tuple[()]) -> bool:
+    def _allowed(self, bucket: list[int], first: int, last: int) -> bool:
         """Whether nothing forbidden is in the way of a match from `first` to `last`."""
         if self.without is None:
             return True
         moment = bucket[last] >> _ROLE_BITS
         if self.without == "window":
-            from_time = moment - self.within + 1
-            low = bisect_left(bucket, from_time << _ROLE_BITS)
+            low = bisect_left(bucket, (moment - self.within + 1) << _ROLE_BITS)
             high = bisect_right(bucket, moment << _ROLE_BITS | _ALL_ROLES, lo=last)
         else:
-            from_time = bucket[first] >> _ROLE_BITS
             low, high = first + 1, last
-        for i in range(low, high):
+        for i in range(low, high):  # noqa: SIM110 - mypyc makes a plain loop of it, and an object of a generator
             if bucket[i] & FORBIDDEN:
                 return False
-        if not anywhere:
-            return True
-        # Events of the other bucket have no read order against these: one at the very same time counts as inside.
-        return bisect_left(anywhere, from_time << _ROLE_BITS) == bisect_right(
-            anywhere, moment << _ROLE_BITS | _ALL_ROLES
-        )
+        return True
 
     def _make_room(self, memory: JourneyMemory, horizon: int) -> None:
         """Before a new bucket: drop those that are over, now and then; and the one longest unused at the bound."""
@@ -220,10 +231,11 @@ def token_of(value: object) -> str:
     if type(value) is str and not value.startswith("\x00"):
         token = value
     else:
+        whole = _whole(value)
         try:
-            token = "\x00" + orjson.dumps(_whole(value), option=orjson.OPT_SORT_KEYS).decode()
+            token = "\x00" + orjson.dumps(whole, option=orjson.OPT_SORT_KEYS).decode()
         except TypeError:  # an int beyond 64 bits
-            token = "\x00" + str(value)
+            token = "\x00" + json.dumps(whole, sort_keys=True, separators=(",", ":"))
     if len(token) < VALUE_CHARACTERS_MAX:
         return token
     return "\x00#" + blake2b(token.encode(), digest_size=16).hexdigest()

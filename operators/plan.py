@@ -11,13 +11,12 @@ from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from operators.definitions import AGAIN_PERIOD, WHERE_NAMES, Element, Journey, Orchestration, Send
 from operators.durations import parse_duration
 from operators.expressions import Expression, compile_expression
 from operators.paths import Path, compile_path
 from operators.patterns import ELEMENT, FORBIDDEN, Pattern
+from operators.records import storable, to_json
 from operators.templates import TEMPLATE_NAMES, Render, compile_value, names_used
 
 
@@ -72,7 +71,7 @@ class Watch:
 
     journey: JourneyPlan
     roles: int
-    """`ELEMENT` or `FORBIDDEN`."""
+    """`ELEMENT`, `FORBIDDEN` or both."""
     where: Expression | None
     by: Path | None
     """The value that the events must agree in; None where the pattern has none, or the event forbids whatever its value."""
@@ -106,18 +105,24 @@ def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey]) -> P
         element = journey.enter.element
         by = compile_path(element.by) if element.by else None
         without = element.without
+        enters = Watch(plan, ELEMENT, _where(element.where), by)
+        both: set[str] = set()
         if without is not None:
             forbids = _forbids(plan, element, by)
+            if not forbids.anywhere and forbids.by == by and without.where == element.where:
+                # One look with both roles: seen twice, the event would lie between the first match and itself.
+                both = set(element.event) & set(without.event)
             for name in without.event:
-                watches.setdefault(name, []).append(forbids)
-        enters = Watch(plan, ELEMENT, _where(element.where), by)
+                if name not in both:
+                    watches.setdefault(name, []).append(forbids)
+        enters_and_forbids = Watch(plan, ELEMENT | FORBIDDEN, enters.where, by)
         for name in element.event:
-            watches.setdefault(name, []).append(enters)
+            watches.setdefault(name, []).append(enters_and_forbids if name in both else enters)
     content = [
         orchestration.model_dump(mode="json"),
         [journey.model_dump(mode="json", by_alias=True) for journey in journeys],
     ]
-    digest = blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+    digest = blake2b(to_json(storable(content)), digest_size=16).hexdigest()
     return Plan(
         journeys=tuple(compiled),
         watches={name: tuple(these) for name, these in watches.items()},

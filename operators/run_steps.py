@@ -22,12 +22,12 @@ def walk(journey: JourneyPlan, moment: Moment, key: object, matched: list[Event]
         key: The key of the run; None without one.
         matched: The events of the match, by event time.
     """
-    event = moment.event
-    instance = instance_of(moment.customer_id, journey.name, key, event.message_id)
+    event, entry = moment.event, matched[-1]
+    instance = instance_of(moment.customer_id, journey.name, key, entry.message_id)
     run = {"journey": journey.name, "version": journey.version, "instance": instance}
     moment.tell("entered", key=key, caused_by=event.message_id, **run)
     scope = moment.scope()
-    scope.update(entry=event, first=matched[0], matched=matched, journey=journey.description)
+    scope.update(entry=entry, first=matched[0], matched=matched, journey=journey.description)
     for step in journey.steps:
         at_step = {**run, "step": step.step}
         moment.tell("step", **at_step)

@@ -5,12 +5,15 @@ becomes text. A name or property that is not there is an error, never an empty p
 withheld and the fact says why.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
+from functools import wraps
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, meta, nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
+from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 TEMPLATE_NAMES = ("event", "properties", "entry", "first", "matched", "profile", "now", "journey")
@@ -19,6 +22,9 @@ TEMPLATE_NAMES = ("event", "properties", "entry", "first", "matched", "profile",
 TEXT_CHARACTERS_MAX = 100_000
 """Of one rendered text: several long mails, and far below the size of a record."""
 
+DEPTH_MAX = 50
+"""Lists and mappings inside each other: more than any message has, and less than JSON writers can do."""
+
 Render = Callable[[Mapping[str, Any]], Any]
 
 
@@ -26,21 +32,88 @@ class TemplateError(ValueError):
     """A template that cannot be compiled, or cannot be rendered for this customer; the message says why."""
 
 
+class _Function:
+    """A function that a template can call and nothing else: as text it would hold its address in memory."""
+
+    __slots__ = ("_function", "_name")
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self._function = function
+        self._name = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        raise TemplateError(f"{self._name!r} is a function: call it, as {self._name}()")
+
+    __str__ = __repr__
+
+
 class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox, with dots that read data: `x.items` is the property of that name, never a method."""
+    """The sandbox, with dots and brackets that read data: `x.items` is the property of that name, never a method.
+
+    No object gets in whose text holds an address: that would differ from run to run, and there are too many ways to make
+    text (`~`, `%`, `join`, ...) to watch each.
+    """
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict):
             return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
-        names = getattr(type(obj), "expression_names", None)
-        if names is not None:
-            return getattr(obj, attribute) if attribute in names else self.undefined(obj=obj, name=attribute)
-        return super().getattr(obj, attribute)
+        if isinstance(obj, str):
+            if attribute in _TEXT_METHODS:
+                return _Function(getattr(obj, attribute), attribute)
+        elif isinstance(obj, (Undefined, LoopContext)):
+            return super().getattr(obj, attribute)
+        else:
+            # What an event shows; the fields of the pairs that `groupby` gives.
+            names: Any = getattr(type(obj), "expression_names", None) or getattr(type(obj), "_fields", ())
+            if attribute in names:
+                return getattr(obj, attribute)
+        return self.undefined(obj=obj, name=attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, Undefined):
+            return super().getitem(obj, argument)
+        if isinstance(obj, (dict, list, tuple, str)) and (isinstance(obj, dict) or not isinstance(argument, str)):
+            try:
+                return obj[argument]
+            except (LookupError, TypeError):
+                return self.undefined(obj=obj, name=argument)
+        return self.getattr(obj, argument) if isinstance(argument, str) else self.undefined(obj=obj, name=argument)
+
+
+_TEXT_METHODS = frozenset(
+    re.findall(
+        r"\w+",
+        "capitalize casefold count endswith find isalpha isdigit lower lstrip partition removeprefix removesuffix replace"
+        " rfind rpartition rsplit rstrip split splitlines startswith strip title upper zfill",
+    )
+)
+"""What can be called of a text. Not `format`: the sandbox guards it only where it sees the method itself."""
+
+
+def _listing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that gives a list where it gave a generator, whose text would be its address."""
+
+    @wraps(function)
+    def listed(*args: Any, **kwargs: Any) -> list[Any]:
+        return list(function(*args, **kwargs))
+
+    return listed
 
 
 def _finalize(value: Any) -> Any:
-    """Refuse to print what is no data: a method's text holds its address, and would differ from run to run."""
-    if isinstance(value, (str, int, float, dict, list, tuple, Undefined)) or value is None:
+    """What is printed for a value: data alone, and no null, for nobody is to be greeted with `Hello None`."""
+    if value is None:
+        raise TemplateError("a null is printed; write |default('...', true) for what to print instead")
+    if isinstance(value, (dict, list, tuple)):
+        return _plain(value)
+    return _data(value)
+
+
+def _data(value: Any) -> Any:
+    if isinstance(value, (str, int, float, Undefined)):
         return value
     raise TemplateError(f"the template prints a {type(value).__name__}, which is no text, number, list or mapping")
 
@@ -51,23 +124,29 @@ _environment = _Environment(
     keep_trailing_newline=True,
     finalize=_finalize,
 )
-# What decides by chance would make a replay differ from the run that it replays.
-del _environment.filters["random"], _environment.globals["lipsum"]
+# What decides by chance, or by which object a value is, would make a replay differ from the run that it replays; `attr`
+# reads methods. Of the globals `range` stays, the one whose results are plain data.
+del _environment.filters["random"], _environment.filters["attr"], _environment.tests["sameas"]
+_environment.globals = {"range": _Function(cast("Callable[..., Any]", _environment.globals["range"]), "range")}
+for _name in ("batch", "items", "map", "reject", "rejectattr", "reverse", "select", "selectattr", "slice", "unique"):
+    _environment.filters[_name] = _listing(_environment.filters[_name])
 
 
-def compile_value(value: Any, names: Collection[str]) -> Render:
+def compile_value(value: Any, names: Collection[str], depth: int = 0) -> Render:
     """Compile one value of `with:`; lists and mappings are compiled through.
 
     Raises:
         TemplateError: A text is no template, or uses names that there are not.
     """
-    if isinstance(value, str):
-        return _compile_text(value, names) if "{{" in value or "{%" in value or "{#" in value else _constant(value)
+    if isinstance(value, str) and ("{{" in value or "{%" in value or "{#" in value):
+        return _compile_text(value, names)
+    if depth > DEPTH_MAX:
+        raise TemplateError(f"a value is nested more than {DEPTH_MAX} deep")
     if isinstance(value, dict):
-        parts = {str(key): compile_value(part, names) for key, part in value.items()}
+        parts = {_text(str(key)): compile_value(part, names, depth + 1) for key, part in value.items()}
         return lambda scope: {key: part(scope) for key, part in parts.items()}
     if isinstance(value, (list, tuple)):
-        items = [compile_value(item, names) for item in value]
+        items = [compile_value(item, names, depth + 1) for item in value]
         return lambda scope: [item(scope) for item in items]
     return _constant(_plain(value))
 
@@ -92,6 +171,8 @@ def _compile_text(text: str, names: Collection[str]) -> Render:
                 near = get_close_matches(name, names, 1)
                 hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
                 raise TemplateError(f"the template uses {name!r}, which there is not; {hint}")
+        if any(tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends))):
+            raise TemplateError(f"the template {_shown(text)} takes in another one, and there are no others")
         single = _single_expression(tree, text)
         if single is not None:
             evaluate = _environment.compile_expression(single, undefined_to_none=False)
@@ -100,6 +181,8 @@ def _compile_text(text: str, names: Collection[str]) -> Render:
         return _guarded(text, lambda scope: render(**scope))
     except TemplateSyntaxError as error:
         raise TemplateError(f"the template {_shown(text)} is no Jinja2: {error.message}") from error
+    except UndefinedError as error:  # in what Jinja2 computes beforehand, for it is constant
+        raise TemplateError(f"{_shown(text)}: {error}") from error
     except (RecursionError, MemoryError, OverflowError) as error:
         raise TemplateError(f"the template {_shown(text)} is too large or too deeply nested") from error
 
@@ -108,11 +191,11 @@ def _single_expression(tree: nodes.Template, text: str) -> str | None:
     """The expression, where the whole text is one `{{ expression }}`."""
     stripped = text.strip()
     output = tree.body[0] if len(tree.body) == 1 else None
-    expressions = (
-        [n for n in output.nodes if not isinstance(n, nodes.TemplateData)] if isinstance(output, nodes.Output) else []
-    )
-    if len(expressions) == 1 and stripped.startswith("{{") and stripped.endswith("}}") and stripped.count("{{") == 1:
-        return stripped[2:-2].strip("-+")
+    parts = output.nodes if isinstance(output, nodes.Output) else []
+    parts = [part for part in parts if not isinstance(part, nodes.TemplateData) or part.data.strip()]
+    if len(parts) == 1 and stripped.startswith("{{") and stripped.endswith("}}"):
+        # One character after the braces, and a minus before them, may be a mark of Jinja2 for the whitespace around.
+        return stripped[3 if stripped[2] in "-+" else 2 : -2].removesuffix("-")
     return None
 
 
@@ -124,7 +207,8 @@ def _guarded(text: str, render: Render) -> Render:
             raise
         except Exception as error:
             # Templates are the author's code run on the customer's data: whatever they raise is theirs to mend.
-            raise TemplateError(f"{_shown(text)}: {error or type(error).__name__}") from error
+            said = (str(error) or type(error).__name__).encode(errors="backslashreplace").decode()
+            raise TemplateError(f"{_shown(text)}: {said}") from error
 
     return guarded
 
@@ -135,9 +219,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         str(value)  # StrictUndefined raises with the name of what is missing
         raise TemplateError("a value is missing")
     if isinstance(value, str):
-        if len(value) > TEXT_CHARACTERS_MAX:
-            raise TemplateError(f"a text of {len(value):,} characters; at most {TEXT_CHARACTERS_MAX:,} are sent")
-        return str(value)
+        return _text(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -146,17 +228,26 @@ def _plain(value: Any, depth: int = 0) -> Any:
         if not isfinite(value):
             raise TemplateError("a number that is infinite, or none")
         return value
-    if depth > 50:
-        raise TemplateError("a value is nested more than 50 deep")
+    if depth > DEPTH_MAX:
+        raise TemplateError(f"a value is nested more than {DEPTH_MAX} deep")
     if isinstance(value, dict):
-        return {str(key): _plain(part, depth + 1) for key, part in value.items()}
+        return {_text(str(key)): _plain(part, depth + 1) for key, part in value.items()}
     if isinstance(value, (set, frozenset)):
         value = sorted(value, key=str)
     if isinstance(value, (list, tuple)):
         return [_plain(item, depth + 1) for item in value]
     if hasattr(type(value), "expression_names"):
         return {name: _plain(getattr(value, name), depth + 1) for name in sorted(type(value).expression_names)}
-    _finalize(value)
+    return _data(value)
+
+
+def _text(value: str) -> str:
+    if len(value) > TEXT_CHARACTERS_MAX:
+        raise TemplateError(f"a text of {len(value):,} characters; at most {TEXT_CHARACTERS_MAX:,} are sent")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise TemplateError(f"half a character, {value[error.start]!a}, cannot be written as UTF-8") from error
     return str(value)
 
 

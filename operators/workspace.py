@@ -4,14 +4,14 @@
 or every mistake in them: file, line, path, value, and what to write instead.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from operators.definitions import STEP_KINDS, Journey, Model, Orchestration
+from operators.definitions import CHANNELS, LATER, STEP_KINDS, Journey, Model, Orchestration, enter_mistakes
 from operators.yaml_lines import Document, Location, read_yaml
 
 ORCHESTRATION = "orchestration.yaml"
@@ -55,7 +55,11 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
         texts: File name, relative to the directory -> text.
     """
     workspace = Workspace()
-    places: dict[str, tuple[str, Document]] = {}
+    documents: dict[str, Document] = {}
+    """Journey files that hold a mapping, valid or not: a mistake in one place hides none in another."""
+    files: dict[str, str] = {}
+    """Name of a journey -> its file."""
+    channels: Sequence[str] | None = None
     for file in sorted(texts):
         if file.endswith(SCENARIOS_END):
             workspace.scenario_files.append(file)
@@ -71,27 +75,26 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
                         file,
                         1,
                         "",
-                        f"{file} is part of the journey language, but this version of Sojourn cannot do it yet",
+                        f"{file} {LATER}",
                     )
                 )
         elif file == ORCHESTRATION:
             workspace.orchestration = _validated(Orchestration, file, document, workspace.complaints)
+            channels = _channels(document.value)
         else:
             journey = _validated(Journey, file, document, workspace.complaints)
+            if not isinstance(document.value, dict):
+                continue
+            documents[file] = document
+            name = document.value.get("journey")
+            if isinstance(name, str) and name in files:
+                message = f"the journey {name!r} is in {files[name]} already; choose another name"
+                workspace.complaints.append(_complaint(file, document, ("journey",), message))
+                continue
+            if isinstance(name, str):
+                files[name] = file
             if journey is not None:
-                if journey.journey in places:
-                    other = places[journey.journey][0]
-                    workspace.complaints.append(
-                        _complaint(
-                            file,
-                            document,
-                            ("journey",),
-                            f"the journey {journey.journey!r} is in {other} already; choose another name",
-                        )
-                    )
-                else:
-                    places[journey.journey] = (file, document)
-                    workspace.journeys.append(journey)
+                workspace.journeys.append(journey)
     workspace.journeys.sort(key=lambda journey: journey.journey)
     if ORCHESTRATION not in texts:
         workspace.complaints.append(
@@ -106,40 +109,41 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
         workspace.complaints.append(
             Complaint(".", 1, "", "there is no journey in this directory; a journey is a file NAME.yaml")
         )
-    if workspace.orchestration is not None:
-        for journey in workspace.journeys:
-            workspace.complaints += _about_all(journey, workspace.orchestration, *places[journey.journey])
+    for file, document in documents.items():
+        workspace.complaints += _across_fields(file, document, channels)
     workspace.complaints.sort()
     return workspace
 
 
-def _about_all(journey: Journey, orchestration: Orchestration, file: str, document: Document) -> Sequence[Complaint]:
-    """What one model cannot see alone: channels that there are, steps of one name."""
-    complaints = []
+def _channels(value: Any) -> Sequence[str] | None:
+    """The channels that an orchestration names, right or wrong in other ways; None where it does not say."""
+    if not isinstance(value, dict):
+        return None
+    channels = value.get("channels", dict.fromkeys(CHANNELS))
+    return sorted(channels) if isinstance(channels, dict) else None
+
+
+def _across_fields(file: str, document: Document, channels: Sequence[str] | None) -> Iterator[Complaint]:
+    """What no field sees alone, from the values as written: what enters, channels there are, steps of one name."""
+    enter, steps = document.value.get("enter"), document.value.get("steps")
+    if isinstance(enter, dict):
+        for location, message in enter_mistakes(enter):
+            yield _complaint(file, document, ("enter", *location), message)
     ids: dict[str, int] = {}
-    for index, step in enumerate(journey.steps):
-        if step.send not in orchestration.channels:
-            names = sorted(orchestration.channels)
-            complaints.append(
-                _complaint(
-                    file,
-                    document,
-                    ("steps", index, "send"),
-                    f"there is no channel {step.send!r}; {_nearest(step.send, names)}",
-                )
-            )
-        name = step.id or str(index + 1)
+    for index, step in enumerate(steps if isinstance(steps, list) else ()):
+        if not isinstance(step, dict):
+            continue
+        channel, name = step.get("send"), step.get("id")
+        if isinstance(channel, str) and channels is not None and channel not in channels:
+            message = f"there is no channel {channel!r}; {_nearest(channel, channels)}"
+            if channel == "best":
+                message = f"a choice of the best channel {LATER}; name one channel, as in: send: email"
+            yield _complaint(file, document, ("steps", index, "send"), message)
+        name = name if isinstance(name, str) else str(index + 1)
         if name in ids:
-            complaints.append(
-                _complaint(
-                    file,
-                    document,
-                    ("steps", index, "id"),
-                    f"the step {name!r} stands in line {ids[name]} already; choose another id",
-                )
-            )
+            message = f"the step {name!r} stands in line {ids[name]} already; choose another id"
+            yield _complaint(file, document, ("steps", index, "id"), message)
         ids.setdefault(name, document.line_of(("steps", index)))
-    return complaints
 
 
 def _validated(model: type[Any], file: str, document: Document, complaints: list[Complaint]) -> Any:
@@ -169,7 +173,7 @@ def _translated(model: type[BaseModel], file: str, document: Document, location:
                 file,
                 document,
                 location,
-                f"`{key}` is part of the journey language, but this version of Sojourn cannot do it yet",
+                f"`{key}` {LATER}",
             )
         names = [f.alias or name for name, f in owner.model_fields.items()]
         return _complaint(
@@ -179,7 +183,7 @@ def _translated(model: type[BaseModel], file: str, document: Document, location:
         return _complaint(file, document, location[:-1], f"`{location[-1]}` is missing; write it here")
     if kind == "string_pattern_mismatch":
         message = "a name is made of letters, digits, `-` and `_`, and begins with a letter or digit"
-    if kind in ("language", "text", "step", "enter"):
+    if kind in ("language", "text", "step"):
         return _complaint(file, document, location, message)
     return _complaint(file, document, location, message[:1].lower() + message[1:], _shown(mistake.get("input")))
 
@@ -190,6 +194,8 @@ def _in_file(value: Any, location: Location) -> Location:
     last = len(location) - 1
     for number, part in enumerate(location):
         steps_in = part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value))
+        if part == "[key]" and not steps_in:
+            continue  # the key itself is wrong; the part before is its place
         if steps_in:
             value = value[part]
         elif not (number == last and isinstance(value, dict)):

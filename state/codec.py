@@ -55,7 +55,7 @@ def decode_customer(stored: bytes) -> Customer:
         raise _unknown("a customer record", stored)
     try:
         return _decode_customer(memoryview(stored)[1:])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _unknown("a customer record", stored) from error
 
 
@@ -74,7 +74,7 @@ def decode(stored: bytes, form: type[T]) -> T:
         raise _unknown(f"a record of type {form.__name__}", stored)
     try:
         return msgspec.msgpack.decode(memoryview(stored)[1:], type=form)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _unknown(f"a record of type {form.__name__}", stored) from error
 
 

@@ -144,6 +144,11 @@ class KeyGroupStore:
                 "to be opened: the number of partitions was changed, or directories were mixed up; use the state's own log, "
                 "or an empty state directory"
             )
+        if at is not None and at.group != fresh.group:
+            raise StateError(
+                f"{self.path}: key group {fresh.group} was to be opened at the place of group {at.group}: the recovery store is not "
+                "of this state; restore the pair from one backup, or start with both empty to rebuild from the log"
+            )
         wanted = (at.position, at.fired_through) if at else (fresh.position, fresh.fired_through)
         if (meta.position, meta.fired_through) != wanted:
             meta = self._undo(meta, fresh, wanted)

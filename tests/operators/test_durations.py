@@ -109,7 +109,9 @@ def test_what_is_written_is_read_back(ms):
 
 
 @given(
-    st.one_of(st.text(), st.from_regex(r"[-+]?[0-9]*\.?[0-9]* ?[a-zA-Z]*"), st.floats(), st.integers(), st.none(), st.binary())
+    st.one_of(
+        st.text(), st.from_regex(r"[-+]?[0-9]*\.?[0-9]* ?[a-zA-Z]*"), st.floats(), st.integers(), st.none(), st.binary()
+    )
 )
 def test_whatever_it_is_given_it_answers_or_says_what_to_write(value):
     """A ValueError with advice is the only error, and advice that names a duration names one that is read."""

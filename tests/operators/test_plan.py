@@ -48,8 +48,14 @@ def test_only_journeys_that_mention_an_event_look_at_it():
 
 
 def test_what_forbids_looks_before_what_enters_and_journeys_by_name():
-    """The order in which one event is taken is fixed."""
-    both = "pattern: [{event: A, without: {event: A, over: window}}], within: 1d"
+    """The order in which one event is taken is fixed; one that does both alike is looked at once."""
+    alike = "pattern: [{event: A, without: {event: A, over: window}}], within: 1d"
+    watches = plan_of(named("z", alike), named("b", alike)).watches["A"]
+    assert [(watch.journey.name, watch.roles) for watch in watches] == [
+        ("b", FORBIDDEN | ELEMENT),
+        ("z", FORBIDDEN | ELEMENT),
+    ]
+    both = "pattern: [{event: A, without: {event: A, where: properties.x == 1, over: window}}], within: 1d"
     watches = plan_of(named("z", both), named("b", both)).watches["A"]
     assert [(watch.journey.name, watch.roles) for watch in watches] == [
         ("b", FORBIDDEN), ("b", ELEMENT), ("z", FORBIDDEN), ("z", ELEMENT),
