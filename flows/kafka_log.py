@@ -113,6 +113,9 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
         self._next = offset
         self._now = 0
         self._idle = False
+        # Every group takes part in every epoch, if only by an empty batch, a tick. Bytewax keeps what a killed job wrote of
+        # an epoch that it did not finish; a group that slept through that epoch afterwards would be given it as its own.
+        self._tick = True
         reader.add(partition, offset)
 
     @ends_process
@@ -122,9 +125,11 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
             raise StopIteration
         messages = self._reader.take(self._partition)
         self._idle = not messages
-        if not messages:
+        if not messages and not self._tick:
             return []
-        self._next = messages[-1].offset() + 1
+        self._tick = False
+        if messages:
+            self._next = messages[-1].offset() + 1
         return [(str(self._partition), self._batch(messages))]
 
     def _batch(self, messages: list[Any]) -> Any:
@@ -157,14 +162,15 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
                 # Undecodable keys stay what they are and fit no customer: they end as misrouted.
                 records.setdefault((key or b"").decode(errors="replace"), []).append(record)
         self._now = now
-        return (self._partition, messages[-1].offset(), now, records, unread, True)
+        return (self._partition, messages[-1].offset() if messages else -1, now, records, unread, True)
 
     def next_awake(self) -> datetime | None:
         """At once while there is something, later while there is not."""
         return datetime.now(timezone.utc) + _IDLE if self._idle else None
 
     def snapshot(self) -> int | None:
-        """The offset of the next record."""
+        """The offset of the next record; and a new epoch begins."""
+        self._tick = True
         return self._next
 
 

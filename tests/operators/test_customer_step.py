@@ -526,6 +526,21 @@ def test_first_and_matched_are_the_events_of_the_match_by_event_time():
     assert action["with"] == {"first": 1, "entry": 3, "last": 3, "all": "m2 m1 m3 ", "times": [T0 + 10, T0 + 30]}
 
 
+def test_a_matched_event_in_a_template_is_the_event_as_it_was_read():
+    """Its type, name, id, time and properties, however long ago it was stored."""
+    journey = STORY.replace("event: Product Viewed", "event: [Product Viewed, page]").replace(
+        "{{ first.properties.n }}", "{{ [first.kind, first.name, first.message_id, first.time, first.properties] }}"
+    )
+    shopper = Shopper(journey)
+    shopper.take(an_event("page", "p1", T0, {"n": [1, {"a": None}]}, kind="page"), viewed("m2", n=2))
+    shopper.customer = decode_customer(encode_customer(shopper.customer))
+    (action,) = shopper.actions(viewed("m3", n=3))
+    assert action["with"]["first"] == ["page", "page", "p1", T0, {"n": [1, {"a": None}]}]
+    shopper = Shopper(journey)
+    (action,) = shopper.actions(*(viewed(f"m{n}", n=n) for n in range(3)))
+    assert action["with"]["first"] == ["track", "Product Viewed", "m0", T0, {"category": "tents", "n": 0}]
+
+
 def test_entry_is_the_last_matched_event_also_where_an_older_one_completes_the_match():
     """`entry` is the last matched event, `first` the first, `matched` all in event-time order."""
     shopper = Shopper(STORY)
