@@ -249,7 +249,7 @@ def test_no_tracked_file_names_a_path_of_one_machine():
 
 def test_paths_of_one_machine_are_found():
     """The tidy test itself can fail, and lets others be."""
-    for text in "cd /work/main", "PATH=/home/bo/bin", "see /Users/bo/x", "(/tmp" + "/w/bin)", r"C:\Users\bo":
+    for text in "cd " + "/work/" + "main", "PATH=/home/bo/bin", "see /Users/bo/x", "(/tmp" + "/w/bin)", r"C:\Users\bo":
         assert ONE_MACHINE.search(text), text
     for text in "https://example.org/home/x", "/var/lib/sojourn", "homework/x", "./work/x", "/usr/bin/env", "a/tmp/b":
         assert not ONE_MACHINE.search(text), text
