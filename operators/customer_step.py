@@ -10,12 +10,13 @@ here and in `operators.patterns`.
 
 from typing import Any
 
+from msgspec.structs import replace
 from xxhash import xxh3_64_intdigest
 
 from operators.events import Event
 from operators.expression_values import COMPARED_MAX, alike
 from operators.moment import Moment, Records
-from operators.patterns import ELEMENT, VALUE_CHARACTERS_MAX, token_of
+from operators.patterns import ELEMENT, FORBIDDEN, VALUE_CHARACTERS_MAX, time_of, token_of
 from operators.plan import JourneyPlan, Plan, Watch
 from operators.records import PROFILES, profile_of, storable, to_json, writable
 from operators.run_steps import walk
@@ -87,6 +88,9 @@ class CustomerStep:
             scope: dict[str, Any] | None = None
             for watch in watches:
                 journey = watch.journey
+                if watch.also is not None:
+                    _look_twice(watch, watch.also, moment)
+                    continue
                 if watch.where is not None:
                     if scope is None:
                         scope = moment.scope()
@@ -133,36 +137,98 @@ def _identify(moment: Moment) -> None:
     if not changed:
         return
     # Another dictionary, not this one changed: records that are out already show the profile as it was.
-    profile = {**profile, **changed}
-    if len(to_json(profile)) <= PROFILE_BYTES_MAX:
-        moment.customer.profile = profile
-        moment.records.append((PROFILES, profile_of(moment.customer, moment.customer_id, moment.now)))
+    whole = {**profile, **changed}
+    if len(to_json(whole)) > PROFILE_BYTES_MAX:
+        whole = _as_much_as_fits(profile, changed, moment)
+        if whole == profile:
+            return
+    moment.customer.profile = whole
+    moment.records.append((PROFILES, profile_of(moment.customer, moment.customer_id, moment.now)))
+
+
+def _as_much_as_fits(profile: dict[str, Any], changed: dict[str, Any], moment: Moment) -> dict[str, Any]:
+    """Take the changes that fit, the small ones first: consent is withdrawn even beside an attribute that is too large."""
+    whole, refused, size = dict(profile), [], len(to_json(profile))
+    lengths = {name: len(to_json({name: value})) for name, value in changed.items()}
+    for name in sorted(changed, key=lambda name: (lengths[name], name)):
+        larger = size + lengths[name] - (len(to_json({name: profile[name]})) if name in profile else 0)
+        if larger <= PROFILE_BYTES_MAX:
+            whole[name], size = changed[name], larger
+        else:
+            refused.append(name)
+    reason = f"the profile would have more than {PROFILE_BYTES_MAX:,} bytes"
+    moment.tell("not_stored", attributes=refused, reason=reason, message_id=moment.event.message_id)
+    return whole
 
 
 def _look(watch: Watch, memory: JourneyMemory, moment: Moment) -> None:
     """Let one journey see the event."""
-    journey, event, now = watch.journey, moment.event, moment.now
-    pattern = journey.pattern
-    when = event.time if event.time < now else now
+    event, now = moment.event, moment.now
+    pattern = watch.journey.pattern
     if watch.anywhere:
-        pattern.see_anywhere(memory, when, now)
+        pattern.see_anywhere(memory, event.time if event.time < now else now, now)
         return
     if not pattern.remembers:  # a single event that nothing forbids
         for value in _NO_VALUE if watch.by is None else watch.by.values(event):
             _enter(watch, value, memory, moment, [event])
         return
-    content = _content(event) if pattern.keeps_contents else None
     for value in _NO_VALUE if watch.by is None else watch.by.values(event):
         token = (
             value
             if type(value) is str and value[:1] != "\x00" and len(value) < VALUE_CHARACTERS_MAX
             else token_of(value)
         )
-        match = pattern.see(memory, token, when, watch.roles, now, content)
-        if match is not None:
-            matched = [Event(**memory.contents[token][place]) for place in match] if pattern.keeps_contents else [event]
-            if _enter(watch, value, memory, moment, matched):
-                pattern.use_up(memory, token, match)
+        _see(watch, value, token, watch.roles, memory, moment)
+
+
+def _see(watch: Watch, value: object, token: str, roles: int, memory: JourneyMemory, moment: Moment) -> None:
+    """Let the pattern see the event under one value, and the match that it completes enter."""
+    event, now, pattern = moment.event, moment.now, watch.journey.pattern
+    content: Any = None
+    if pattern.keeps_contents:
+        content = _content(event) if watch.journey.keeps_whole_events else event.message_id
+    match = pattern.see(memory, token, event.time if event.time < now else now, roles, now, content)
+    if match is not None:
+        matched = [event]
+        if watch.journey.keeps_whole_events and pattern.keeps_contents:
+            matched = [Event(**memory.contents[token][place]) for place in match]
+        elif pattern.keeps_contents:
+            # Only ids are kept: what is read of the last matched event is what all of them have alike.
+            last = match[-1]
+            matched = [
+                replace(event, message_id=memory.contents[token][last], time=time_of(memory.buckets[token][last]))
+            ]
+        if _enter(watch, value, memory, moment, matched):
+            pattern.use_up(memory, token, match)
+
+
+def _look_twice(wants: Watch, forbids: Watch, moment: Moment) -> None:
+    """Let one journey see an event of a name that it both wants and forbids: once for each value, with all its roles."""
+    journey, event, now = wants.journey, moment.event, moment.now
+    scope = moment.scope()
+    scope["journey"] = journey.description
+    is_wanted = wants.where is None or wants.where.holds(scope)
+    is_forbidden = forbids.where is None or forbids.where.holds(scope)
+    if not is_wanted and not is_forbidden:
+        return
+    if event.time < now - journey.pattern.max_age:
+        if is_wanted:
+            _too_late(wants, moment)
+        return
+    memory = moment.customer.journeys.setdefault(journey.name, JourneyMemory())
+    values: dict[str, object] = {}
+    roles: dict[str, int] = {}
+    for watch, holds, role in ((wants, is_wanted, ELEMENT), (forbids, is_forbidden, FORBIDDEN)):
+        if holds and not watch.anywhere:
+            for value in _NO_VALUE if watch.by is None else watch.by.values(event):
+                token = token_of(value)
+                values.setdefault(token, value)
+                roles[token] = roles.get(token, 0) | role
+    anywhere = is_forbidden and forbids.anywhere
+    for token, value in values.items():
+        _see(wants, value, token, roles[token] | (FORBIDDEN if anywhere else 0), memory, moment)
+    if anywhere:
+        journey.pattern.see_anywhere(memory, event.time if event.time < now else now, now, besides=values)
 
 
 def _too_late(watch: Watch, moment: Moment) -> None:

@@ -19,7 +19,7 @@ Bounds: `EVENTS_MAX` events a bucket and `BUCKETS_MAX` values a customer and jou
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -56,7 +56,7 @@ class Pattern:
     without: str | None = None
     """`span` or `window`; None where nothing is forbidden."""
     keeps_contents: bool = False
-    """Whether what the events held is needed, not only when they were."""
+    """Whether something is kept of each event, its id or what it held, and not only when it was."""
 
     @property
     def remembers(self) -> bool:
@@ -64,7 +64,7 @@ class Pattern:
         return self.times > 1 or self.without is not None
 
     def see(
-        self, memory: JourneyMemory, value: str, when: int, roles: int, now: int, content: dict[str, Any] | None = None
+        self, memory: JourneyMemory, value: str, when: int, roles: int, now: int, content: Any = None
     ) -> list[int] | None:
         """Take in one event; give the match that it completes, as places in the bucket of `value`.
 
@@ -74,7 +74,7 @@ class Pattern:
             when: Event time, at most `now`.
             roles: `ELEMENT`, `FORBIDDEN` or both.
             now: The clock.
-            content: What to keep of the event, if the pattern keeps contents.
+            content: What to keep of the event, if the pattern keeps contents: its id, or all that it held.
         """
         buckets = memory.buckets
         bucket = buckets.get(value)
@@ -83,7 +83,7 @@ class Pattern:
             self._make_room(memory, horizon)
             bucket = buckets[value] = list(buckets.get(ANY, ()))  # read before whatever comes now
             if self.keeps_contents:
-                memory.contents[value] = [{} for _ in bucket]
+                memory.contents[value] = ["" for _ in bucket]
         coded = when << _ROLE_BITS | roles
         if not bucket or bucket[-1] >> _ROLE_BITS <= when:  # nearly always: the newest
             place = len(bucket)
@@ -92,7 +92,7 @@ class Pattern:
             place = bisect_right(bucket, when << _ROLE_BITS | _ALL_ROLES)
             bucket.insert(place, coded)
         if self.keeps_contents:
-            memory.contents[value].insert(place, content or {})
+            memory.contents[value].insert(place, content or "")
 
         gone = 0
         while gone < place and bucket[gone] >> _ROLE_BITS <= horizon:
@@ -108,18 +108,19 @@ class Pattern:
             return None
         return self._match(bucket, place)
 
-    def see_anywhere(self, memory: JourneyMemory, when: int, now: int) -> None:
+    def see_anywhere(self, memory: JourneyMemory, when: int, now: int, besides: Collection[str] = ()) -> None:
         """Take in a forbidden event that forbids whatever its value.
 
         It goes into every bucket, and through `ANY` into those to come: only inside of a bucket is there a read order,
         which decides between events of one time. Such events are rare, and a look at one value stays as cheap as it is.
+        `besides` are the values whose buckets have the event already.
         """
         self.see(memory, ANY, when, FORBIDDEN, now)
         horizon = now - self.within - self.max_age
         for value, bucket in list(memory.buckets.items()):
-            if value == ANY:
+            if value == ANY or value in besides:
                 continue
-            if bucket[-1] >> _ROLE_BITS <= horizon:  # over: the new event must not keep it
+            if _is_over(bucket, horizon, True):
                 del memory.buckets[value]
                 memory.contents.pop(value, None)
             else:
@@ -209,9 +210,11 @@ class Pattern:
         size = len(buckets)
         if size < 8 or size & (size - 1):
             return
-        over = [value for value, bucket in buckets.items() if bucket[-1] >> _ROLE_BITS <= horizon]
+        anywhere = ANY in buckets
+        over = [value for value, bucket in buckets.items() if _is_over(bucket, horizon, anywhere and value != ANY)]
         if not over and size >= BUCKETS_MAX:
-            over = [min(buckets, key=lambda value: buckets[value][-1])]
+            # Never the one of what forbids every value: the values to come would be allowed what they are not.
+            over = [min((value for value in buckets if value != ANY), key=lambda value: buckets[value][-1])]
         for value in over:
             del buckets[value]
             memory.contents.pop(value, None)
@@ -220,6 +223,27 @@ class Pattern:
         del memory.buckets[value][places]
         if self.keeps_contents:
             del memory.contents[value][places]
+
+
+def _is_over(bucket: list[int], horizon: int, anywhere: bool) -> bool:
+    """Whether a bucket can no longer matter.
+
+    Where something forbids whatever its value (`anywhere`), what forbids is in `ANY`, too, and is no reason to keep the
+    bucket of a value that nobody was interested in for long.
+    """
+    if not anywhere:
+        return bucket[-1] >> _ROLE_BITS <= horizon
+    for coded in reversed(bucket):
+        if coded >> _ROLE_BITS <= horizon:
+            return True
+        if coded & ELEMENT:
+            return False
+    return True
+
+
+def time_of(coded: int) -> int:
+    """The event time (ms) of a remembered event."""
+    return coded >> _ROLE_BITS
 
 
 def token_of(value: object) -> str:

@@ -4,8 +4,8 @@ Built once per set of definitions. Entries are dispatched by event name, so a jo
 does not mention; expressions, paths and templates are compiled code.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from hashlib import blake2b
 from typing import Any
@@ -17,7 +17,7 @@ from operators.expressions import Expression, compile_expression
 from operators.paths import Path, compile_path
 from operators.patterns import ELEMENT, FORBIDDEN, Pattern
 from operators.records import storable, to_json
-from operators.templates import TEMPLATE_NAMES, Render, compile_value, names_used
+from operators.templates import TEMPLATE_NAMES, Render, compile_value, paths_used
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class JourneyPlan:
     name: str
     version: int
     pattern: Pattern
+    keeps_whole_events: bool
+    """Whether more than the ids of remembered events is needed: what they held."""
     key: Path | None
     again: Again
     steps: tuple[SendPlan, ...]
@@ -77,6 +79,9 @@ class Watch:
     """The value that the events must agree in; None where the pattern has none, or the event forbids whatever its value."""
     anywhere: bool = False
     """A forbidden event that forbids whatever its value, in a pattern that has values."""
+    also: "Watch | None" = None
+    """How events of this name forbid, where they are wanted and forbidden alike. They are looked at once, with both roles:
+    seen twice, an event would lie between the first match and itself."""
 
 
 @dataclass(frozen=True)
@@ -106,18 +111,14 @@ def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey]) -> P
         by = compile_path(element.by) if element.by else None
         without = element.without
         enters = Watch(plan, ELEMENT, _where(element.where), by)
-        both: set[str] = set()
-        if without is not None:
-            forbids = _forbids(plan, element, by)
-            if not forbids.anywhere and forbids.by == by and without.where == element.where:
-                # One look with both roles: seen twice, the event would lie between the first match and itself.
-                both = set(element.event) & set(without.event)
+        forbids = _forbids(plan, element, by) if without is not None else None
+        if without is not None and forbids is not None:
             for name in without.event:
-                if name not in both:
+                if name not in element.event:
                     watches.setdefault(name, []).append(forbids)
-        enters_and_forbids = Watch(plan, ELEMENT | FORBIDDEN, enters.where, by)
         for name in element.event:
-            watches.setdefault(name, []).append(enters_and_forbids if name in both else enters)
+            alike = without is not None and name in without.event
+            watches.setdefault(name, []).append(replace(enters, also=forbids) if alike else enters)
     content = [
         orchestration.model_dump(mode="json"),
         [journey.model_dump(mode="json", by_alias=True) for journey in journeys],
@@ -130,7 +131,7 @@ def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey]) -> P
         channels=tuple(sorted(orchestration.channels)),
         warnings=tuple(
             f"{watch.journey.name}: where {watch.where.text!r}: {warning}"
-            for watch in dict.fromkeys(watch for these in watches.values() for watch in these)
+            for watch in _all_watches(watches)
             if watch.where is not None
             for warning in watch.where.warnings
         ),
@@ -138,20 +139,27 @@ def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey]) -> P
     )
 
 
+def _all_watches(watches: Mapping[str, Sequence[Watch]]) -> list[Watch]:
+    """Each watch once, those inside of others, too."""
+    found = [watch for these in watches.values() for watch in these]
+    found += [watch.also for watch in found if watch.also is not None]
+    return list(dict.fromkeys(found))
+
+
 def _journey(journey: Journey) -> JourneyPlan:
     enter, element = journey.enter, journey.enter.element
-    used = frozenset().union(*(names_used(step.with_) for step in journey.steps))
     pattern = Pattern(
         times=element.times.at_least,
         within=parse_duration(enter.within) if enter.within else 0,
         max_age=parse_duration(enter.max_age),
         without=element.without.over if element.without else None,
-        keeps_contents=bool(used & {"first", "matched"}) and element.times.at_least > 1,
+        keeps_contents=element.times.at_least > 1,
     )
     return JourneyPlan(
         name=journey.journey,
         version=journey.version,
         pattern=pattern,
+        keeps_whole_events=_reads_events(journey),
         key=compile_path(enter.key) if enter.key else None,
         again=_again(enter.again),
         steps=tuple(_send(step, str(number), journey) for number, step in enumerate(journey.steps, 1)),
@@ -162,6 +170,21 @@ def _journey(journey: Journey) -> JourneyPlan:
             "priority": journey.priority,
         },
     )
+
+
+def _reads_events(journey: Journey) -> bool:
+    """Whether templates, or the key, read of earlier events what the event just read need not have alike.
+
+    `entry` is the last matched event by event time, which is an earlier one where events come out of order. Of it, only
+    what the events agree in (`by`) is at hand without keeping what they held.
+    """
+    enter = journey.enter
+    by = enter.element.by
+    if enter.key is not None and enter.key != by:
+        return True
+    alike = {f"entry.{by}"} if by and "[]" not in by else set()
+    paths = frozenset().union(*(paths_used(step.with_) for step in journey.steps))
+    return any(path.split(".")[0] in ("entry", "first", "matched") and path not in alike for path in paths)
 
 
 def _forbids(plan: JourneyPlan, element: Element, by: Path | None) -> Watch:

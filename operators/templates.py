@@ -159,6 +159,29 @@ def names_used(value: Any) -> frozenset[str]:
     return frozenset().union(*(names_used(part) for part in parts))
 
 
+def paths_used(value: Any) -> frozenset[str]:
+    """What the templates in a value read, as dotted paths as far as they can be known: `entry.properties.category`."""
+    if isinstance(value, str):
+        found: set[str] = set()
+        _gather_paths(_environment.parse(value), found)
+        return frozenset(found)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return frozenset().union(*(paths_used(part) for part in parts))
+
+
+def _gather_paths(node: nodes.Node, found: set[str]) -> None:
+    path: list[str] = []
+    inner: nodes.Node = node
+    while isinstance(inner, nodes.Getattr):
+        path.append(inner.attr)
+        inner = inner.node
+    if isinstance(inner, nodes.Name):
+        found.add(".".join([inner.name, *reversed(path)]))
+        return
+    for child in node.iter_child_nodes():
+        _gather_paths(child, found)
+
+
 def _constant(value: Any) -> Render:
     return lambda _scope: value
 

@@ -147,6 +147,8 @@ class _Values:
             if not isinstance(one, yaml.MappingNode) or one in self.open:
                 self._mistake(one, "this is no YAML: `<<` takes a mapping, or a list of mappings, from elsewhere")
                 continue
+            if len(self.open) > DEPTH_MAX:  # a chain of merges nests as values do
+                raise _error(f"more than {DEPTH_MAX} merges within each other", one)
             self.open.add(one)
             for key, pair in self._pairs(one).items():
                 self._bound(one)

@@ -23,8 +23,8 @@ class JourneyMemory(msgspec.Struct, array_like=True, gc=False):
 
     buckets: dict[str, list[int]] = {}
     """By value -> events remembered for the pattern, as `operators.patterns` codes them, in (event time, read) order."""
-    contents: dict[str, list[dict[str, Any]]] = {}
-    """By value -> what those events held, item for item; only for journeys that use `first` or `matched`."""
+    contents: dict[str, list[Any]] = {}
+    """By value -> the ids of those events, item for item, or all that they held where templates read it."""
     entries: dict[str, Entry] = {}
     """Key -> the last entry."""
 

@@ -11,8 +11,9 @@ buckets, no horizons, no bisection, nothing of the engine: where the two differ,
   `within` up to and including the moment of the match, its greatest time.
 - Events agree in a value if any of theirs does; a missing value neither matches nor forbids; `by: any` drops the test.
 - Matched events are used up for that value; a match that is refused entry uses up nothing.
-- Entry: without the key, `no_key`. `again` counts in log time from the last entry of that key; a refusal is told once
-  for each closed period.
+- A used-up event matches no more; it still happened, so where it is forbidden it still forbids.
+- Entry: without the key, `no_key`; where the key's path is that of `by`, the key is the value that matched. `again`
+  counts in log time from the last entry of that key; a refusal is told once for each closed period.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -124,7 +125,7 @@ class Oracle:
         for value in values if is_element else ():
             match = best_match(self._known(value), number, rule.times, rule.within, rule.over if rule.without else None)
             if match is not None:
-                outcome = self._enter(event, now, match)
+                outcome = self._enter(event, value, now, match)
                 told += outcome
                 if outcome and outcome[0][0] == "entered":
                     self._used += [(each, value) for each in match]
@@ -140,10 +141,10 @@ class Oracle:
             known.append(Known(event.when, event.number, is_element, forbids))
         return known
 
-    def _enter(self, event: Any, now: int, match: tuple[int, ...]) -> list[tuple[Any, ...]]:
+    def _enter(self, event: Any, value: Any, now: int, match: tuple[int, ...]) -> list[tuple[Any, ...]]:
         key = None
         if self.rule.key is not None:
-            keys = self.rule.key(event)
+            keys = [value] if self.rule.key is self.rule.by else self.rule.key(event)
             if not keys:
                 return [("no_key",)]
             key = keys[0]

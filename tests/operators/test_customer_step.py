@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.customer_step import ATTRIBUTES_MAX, DEDUPE_MS, SEEN_MAX, CustomerStep
+from operators.customer_step import ATTRIBUTES_MAX, DEDUPE_MS, PROFILE_BYTES_MAX, SEEN_MAX, CustomerStep
 from operators.decode import decode
 from operators.events import Event
 from operators.plan import compile_plan
@@ -452,6 +452,15 @@ def test_a_profile_has_a_bound_and_what_it_knows_still_changes():
     assert "new" not in profile["attributes"]
 
 
+def test_a_profile_has_a_bound_of_bytes_and_a_small_change_beside_a_large_one_is_taken():
+    """What would make it too large is not taken in; consent that is withdrawn in the same event is."""
+    shopper = Shopper(INTEREST)
+    shopper.take(identify("m1", {"consents": {"email": True}, "a": "x" * 300_000}))
+    shopper.take(identify("m2", {"consents": {"email": False}, "b": "x" * 300_000}))
+    assert len(to_json(shopper.customer.profile)) <= PROFILE_BYTES_MAX
+    assert shopper.customer.profile["consents"] == {"email": False}
+
+
 def test_the_traits_of_a_group_and_the_properties_of_a_page_are_no_attributes():
     """Only `identify` speaks of the customer."""
     shopper = Shopper(INTEREST)
@@ -548,6 +557,15 @@ def test_entry_is_the_last_matched_event_also_where_an_older_one_completes_the_m
     (action,) = shopper.actions(viewed("m3", T0 + 10, n=1), now=T0 + DAY)
     assert action["with"] == {"first": 1, "entry": 3, "last": 3, "all": "m3 m1 m2 ", "times": [T0 + 10, T0 + 30]}
     assert action["instance"] == hashed("c-42", "story", None, "m2")
+
+
+def test_what_entry_is_does_not_depend_on_what_else_a_template_mentions():
+    """The last matched event and the id of the run are the same in a journey that has no use for `first`."""
+    journey = STORY[: STORY.index("      first:")] + '      entry: "{{ entry.properties.n }}"\n'
+    shopper = Shopper(journey)
+    shopper.take(viewed("m1", T0 + 20, n=2), viewed("m2", T0 + 30, n=3), now=T0 + DAY)
+    (action,) = shopper.actions(viewed("m3", T0 + 10, n=1), now=T0 + DAY)
+    assert (action["with"], action["instance"]) == ({"entry": 3}, hashed("c-42", "story", None, "m2"))
 
 
 def test_first_has_the_context_of_its_event():

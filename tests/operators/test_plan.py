@@ -49,17 +49,19 @@ def test_only_journeys_that_mention_an_event_look_at_it():
 
 def test_what_forbids_looks_before_what_enters_and_journeys_by_name():
     """The order in which one event is taken is fixed; one that does both alike is looked at once."""
-    alike = "pattern: [{event: A, without: {event: A, over: window}}], within: 1d"
-    watches = plan_of(named("z", alike), named("b", alike)).watches["A"]
-    assert [(watch.journey.name, watch.roles) for watch in watches] == [
-        ("b", FORBIDDEN | ELEMENT),
-        ("z", FORBIDDEN | ELEMENT),
-    ]
-    both = "pattern: [{event: A, without: {event: A, where: properties.x == 1, over: window}}], within: 1d"
+    both = "pattern: [{event: A, without: {event: A, over: window}}], within: 1d"
     watches = plan_of(named("z", both), named("b", both)).watches["A"]
-    assert [(watch.journey.name, watch.roles) for watch in watches] == [
-        ("b", FORBIDDEN), ("b", ELEMENT), ("z", FORBIDDEN), ("z", ELEMENT),
-    ]  # fmt: skip
+    assert [(watch.journey.name, watch.roles, watch.also.roles) for watch in watches] == [
+        ("b", ELEMENT, FORBIDDEN),
+        ("z", ELEMENT, FORBIDDEN),
+    ]
+    apart = "pattern: [{event: A, without: {event: B, over: window}}], within: 1d"
+    plan = plan_of(named("z", apart), named("b", apart))
+    assert [(watch.journey.name, watch.roles, watch.also) for watch in plan.watches["A"]] == [
+        ("b", ELEMENT, None),
+        ("z", ELEMENT, None),
+    ]
+    assert [(watch.journey.name, watch.roles) for watch in plan.watches["B"]] == [("b", FORBIDDEN), ("z", FORBIDDEN)]
 
 
 def test_names_of_events_are_taken_as_they_are():
@@ -82,8 +84,8 @@ def test_a_without_agrees_in_the_value_of_its_element_unless_it_says_otherwise(b
 def test_where_is_compiled_for_its_own_element():
     """That of `without` does not hold for what enters."""
     enter = "pattern: [{event: A, where: 'now > 1', without: {event: A, where: 'now > 2'}}], within: 1d"
-    forbids, enters = plan_of(named("a", enter)).watches["A"]
-    assert (forbids.where.text, enters.where.text) == ("now > 2", "now > 1")
+    (enters,) = plan_of(named("a", enter)).watches["A"]
+    assert (enters.also.where.text, enters.where.text) == ("now > 2", "now > 1")
     (watch,) = plan_of(named("a", "event: A, where: 'now > 3'")).watches["A"]
     assert watch.where.text == "now > 3"
 
@@ -125,20 +127,24 @@ def test_times_at_least_is_times_for_the_last_element():
 
 
 @pytest.mark.parametrize(
-    ("value", "times", "keeps"),
+    ("value", "times", "ids", "whole"),
     [
-        ("{{ entry.properties.x }}", 2, False),
-        ("{{ first.properties.x }}", 2, True),
-        ("{{ matched|length }}", 2, True),
-        ("{{ first.properties.x }}", 1, False),
-        ("first and matched", 2, False),
+        ("{{ entry.properties.x }}", 2, True, True),
+        ("{{ entry.properties.c }}", 2, True, False),
+        ("{% set e = entry %}{{ e.properties.c }}", 2, True, True),
+        ("{{ first.properties.x }}", 2, True, True),
+        ("{{ matched|length }}", 2, True, True),
+        ("{{ first.properties.x }}", 1, False, True),
+        ("first and matched", 2, True, False),
+        ("{{ properties.x }}", 2, True, False),
     ],
 )
-def test_contents_are_kept_only_for_journeys_that_use_them(value, times, keeps):
-    """`first` and `matched`, anywhere in `with`, of a match of several events."""
-    enter = f"pattern: [{{event: A, times: {times}}}], within: 5d"
+def test_what_events_held_is_kept_only_where_it_is_read(value, times, ids, whole):
+    """Of a match of several events the ids are kept; the rest where a template reads what they have not all alike."""
+    enter = f"pattern: [{{event: A, times: {times}, by: properties.c}}], within: 5d"
     steps = f"steps:\n  - {{id: s, send: email, template: t, with: {{a: [{{b: '{value}'}}]}}}}\n"
-    assert the_journey(named("a", enter).replace(STEPS, steps)).pattern.keeps_contents == keeps
+    journey = the_journey(named("a", enter).replace(STEPS, steps))
+    assert (journey.pattern.keeps_contents, journey.keeps_whole_events) == (ids, whole)
 
 
 @pytest.mark.parametrize(

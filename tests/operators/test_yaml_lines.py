@@ -183,7 +183,14 @@ def test_merges_that_multiply_end_at_the_bound():
 def test_a_file_of_very_many_values_ends_at_the_bound():
     """Without aliases, too."""
     assert f"more than {NODES_MAX:,} values" in only_mistake("[" + "1," * (NODES_MAX + 1) + "]")[1]
-    assert read_yaml("[" + "1," * (NODES_MAX - 2) + "]").mistakes == []
+    assert read_yaml("[" + "1," * 10_000 + "]").mistakes == []
+
+
+@pytest.mark.parametrize("link", ["{{<<: *a{}}}", "[*a{}]", "{{k: *a{}}}"])
+def test_a_chain_of_aliases_without_end_is_read_or_told(link):
+    """Each line one deeper than the line before, and the deepest asked for first."""
+    text = "a0: &a0 {k: 1}\n" + "".join(f"a{n}: &a{n} {link.format(n - 1)}\n" for n in range(1, 900)) + "<<: *a899\n"
+    assert len(read_yaml(text).mistakes) <= 2
 
 
 @pytest.mark.parametrize("text", ["[" * 30_000, "- " * 30_000, "{a: " * 30_000, "a: [" * 3_000 + "]" * 3_000])
