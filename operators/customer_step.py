@@ -5,7 +5,7 @@
 No clock, no chance, no input or output: `now` is data, and the same calls give the same records, live and in replay.
 The order for one event is fixed: seen before? -> profile -> journeys that look at it, by name: what forbids, then what
 enters -> the run from its first step on (`operators.run_steps`). Whatever is remembered is bounded; the bounds are named
-here and in `operators.patterns`.
+here and in `operators.patterns`. Only entries by key of a journey that says `again: never` are kept for ever.
 """
 
 from typing import Any

@@ -25,6 +25,8 @@ TEXT_CHARACTERS_MAX = 100_000
 DEPTH_MAX = 50
 """Lists and mappings inside each other: more than any message has, and less than JSON writers can do."""
 
+_BITS_MAX = 1_024  # of a number that is multiplied: what a double can hold
+
 Render = Callable[[Mapping[str, Any]], Any]
 
 
@@ -71,6 +73,21 @@ class _Environment(ImmutableSandboxedEnvironment):
             if attribute in names:
                 return getattr(obj, attribute)
         return self.undefined(obj=obj, name=attribute)
+
+    # Jinja2 would also work these out while it compiles, so a short text could take all memory in `check` already.
+    intercepted_binops = frozenset(("*", "**"))
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Multiply numbers, and texts by a few; nothing that grows without bound."""
+        if operator == "**":
+            raise TemplateError("the template uses **, which can grow without bound; multiply instead")
+        for repeated, times in ((left, right), (right, left)):
+            is_long = isinstance(repeated, (str, list, tuple)) and isinstance(times, int)
+            if is_long and len(repeated) * times > TEXT_CHARACTERS_MAX:
+                raise TemplateError(f"the template repeats something into more than {TEXT_CHARACTERS_MAX:,} parts")
+            if isinstance(repeated, int) and repeated.bit_length() > _BITS_MAX:
+                raise TemplateError("the template multiplies a number that is too large")
+        return super().call_binop(context, operator, left, right)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         if isinstance(obj, Undefined):

@@ -37,6 +37,8 @@ class Token(msgspec.Struct, array_like=True, frozen=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
+# Counts by name: in which order they came up depends on how the log was cut into batches, and the bytes must not.
+_encode_sorted = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode_customer = msgspec.msgpack.Decoder(Customer).decode
 
 
@@ -61,7 +63,7 @@ def decode_customer(stored: bytes) -> Customer:
 
 def encode(value: Undo | Token | GroupMeta) -> bytes:
     """The stored form of one of the smaller records."""
-    return FORMAT + _encode(value)
+    return FORMAT + _encode_sorted(value)
 
 
 def decode(stored: bytes, form: type[T]) -> T:

@@ -499,3 +499,14 @@ def test_whatever_is_written_a_template_answers_or_says_why_not_many_more_times(
             random.choice(["{{ %s }}", "{{ properties%s }}", "a {{ entry%s }} b", "{%% if %s %%}x{%% endif %%}"])
             % inside
         )
+
+
+@pytest.mark.parametrize("text", ["{{ 9**9**9 }}", "{{ 'x' * 10000000000 }}", "{{ 10000000000 * [1] }}"])
+def test_what_grows_without_bound_is_refused_before_it_grows(text):
+    """Constants are worked out by `check` already: it must come back."""
+    with pytest.raises(TemplateError, match=r"without bound|more than 100,000 parts"):
+        rendered(text)
+
+
+def test_numbers_are_multiplied_and_texts_repeated_a_little():
+    assert (rendered("{{ 3 * properties.price }}"), rendered("{{ '-' * 3 }}")) == (28.5, "---")
