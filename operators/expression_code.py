@@ -14,10 +14,11 @@ from types import CodeType, FunctionType
 from typing import Any, Final, NamedTuple
 
 from operators import expression_values as values
+from operators.calendar import WEEKDAYS
 from operators.events import Event
 from operators.expression_comparisons import VARIES, Operand, comparison_code
 from operators.expression_error import ExpressionError, error_at, nearest
-from operators.expression_functions import BY_NAME, WEEKDAYS, moment
+from operators.expression_functions import BY_NAME, moment
 from operators.expression_scan import INSTEAD, Scanned
 
 DEPTH_MAX: Final = 64

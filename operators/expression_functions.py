@@ -5,15 +5,14 @@ a text: RFC 3339 or an ISO date.
 """
 
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta, timezone, tzinfo
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
+from operators.calendar import WEEKDAYS, first_instant
 from operators.expression_values import LISTS, NUMBERS, bounded, contains, divide, subtract
 
 DAY_MS: Final = 86_400_000
-WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _UTC: Final = timezone.utc
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=_UTC)
 _SECOND: Final = timedelta(seconds=1)
@@ -44,22 +43,10 @@ def moment(value: Any, zone: object) -> int | float | None:
             ahead = timedelta(hours=hours, minutes=minutes)
             instant = local + ahead if found[9] == "-" else local - ahead
         else:
-            instant = _instant(local, _zone(zone))
+            instant = first_instant(local, _zone(zone))
     except (TypeError, ValueError, OverflowError):  # 30 February, 25:00, outside the years 1 to 9999; a broken zone
         return None
     return ((instant - _EPOCH) // _SECOND + leap_second) * 1_000 + int((found[7] or "0").ljust(3, "0")[:3])
-
-
-def _instant(local: datetime, zone: tzinfo) -> datetime:
-    """When it is `local` in the zone."""
-    before, after = (cast(timedelta, local.replace(tzinfo=zone, fold=fold).utcoffset()) for fold in (0, 1))
-    if before >= after:  # a TypeError in a broken zone, which says None
-        return local - before
-    # Skipped, by a change of the clocks that lies between the two readings.
-    early = local - after
-    seconds = range((after - before) // _SECOND)
-    changed = bisect_left(seconds, True, key=lambda s: (early + s * _SECOND).astimezone(zone).utcoffset() == after)
-    return early + changed * _SECOND
 
 
 def _zone(zone: object) -> tzinfo:
