@@ -1,11 +1,16 @@
 """The customer as a state machine: events in, records out, and the customer changed.
 
     take(customer, events, each with its now) -> records
+    fire(customer, through) -> records
 
 No clock, no chance, no input or output: `now` is data, and the same calls give the same records, live and in replay.
-The order for one event is fixed: seen before? -> profile -> journeys that look at it, by name: what forbids, then what
-enters -> the run from its first step on (`operators.run_steps`). Whatever is remembered is bounded; the bounds are named
-here and in `operators.patterns`. Only entries by key of a journey that says `again: never` are kept for ever.
+A timer's own `now` is the time at which it is due, so it is all the same when it is asked to fire: before the customer's
+next event (`take` does that by itself) or without one (`fire`).
+
+The order for one event is fixed: timers that are due -> seen before? -> profile -> journeys that look at it, by name:
+what forbids, then what enters -> the run from its first step on (`operators.run_steps`). Whatever is remembered is bounded;
+the bounds are named here and in `operators.patterns`. Only entries by key of a journey that says `again: never` are kept
+for ever.
 """
 
 from typing import Any
@@ -63,7 +68,10 @@ class CustomerStep:
         moment = Moment(customer, customer_id, records, self._zone)
         seen, watches_of, journeys = customer.seen, self._watches.get, customer.journeys
         duplicates = 0
+        timers = customer.timers
         for event, now in events:
+            if timers:
+                self._fire_due(moment, now)
             moment.event, moment.now = event, now
             digest = xxh3_64_intdigest(event.message_id.encode())
             if seen:
@@ -105,6 +113,27 @@ class CustomerStep:
                     memory = journeys[journey.name] = JourneyMemory()
                 _look(watch, memory, moment)
         return duplicates
+
+    def fire(self, customer: Customer, customer_id: str, through: int, records: Records) -> None:
+        """Fire the timers of one customer that are due at or before `through` (ms), in the order of (due, name).
+
+        `records` takes what comes out. A timer that firing sets is fired, too, if it is due by then.
+        """
+        if customer.timers:
+            self._fire_due(Moment(customer, customer_id, records, self._zone), through)
+
+    def _fire_due(self, moment: Moment, through: int) -> None:
+        timers = moment.customer.timers
+        while timers:
+            due, name = min((due, name) for name, due in timers.items())
+            if due > through:
+                return
+            del timers[name]
+            moment.now = due
+            self._ring(name, moment)
+
+    def _ring(self, name: str, moment: Moment) -> None:
+        """Do what a timer is for; one of a journey that is gone is for nothing any more."""
 
 
 def _forget_seen(seen: dict[int, int], horizon: int) -> None:

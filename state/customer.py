@@ -42,6 +42,8 @@ class Customer(msgspec.Struct, array_like=True, gc=False):
     """Channel -> log time (ms) of the last action sent on it."""
     journeys: dict[str, JourneyMemory] = {}
     """Journey name -> its memory."""
+    timers: dict[str, int] = {}
+    """Name of a timer -> when it is due, in log time (ms). Of those due at one time, names order the firing."""
 
 
 class GroupMeta(msgspec.Struct, array_like=True):

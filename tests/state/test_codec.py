@@ -1,7 +1,8 @@
 """Stored bytes: what was ever written is read for ever, and what is none of ours is refused in words.
 
 `PYTHONPATH=. python tests/state/test_codec.py` writes the golden files that are not there yet; it never changes one. A
-golden file is the hex of one stored value, named `FORMAT-WHAT.hex`; whoever adds a format adds files and keeps the old ones.
+golden file is the hex of one stored value, named `FORMAT-WHAT.hex`; whoever adds a format, or a field, adds files and keeps
+the old ones.
 """
 
 from contextlib import suppress
@@ -11,6 +12,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from state.codec import FORMAT, Token, Undo, decode, decode_customer, encode, encode_customer
 from state.customer import Customer, Entry, GroupMeta, JourneyMemory
@@ -53,17 +55,23 @@ META = GroupMeta(
     rejected={"not_json": 2},
     actions={"category-interest": {"email": 1}},
 )
+WITH_TIMERS = replace(CUSTOMER, timers={"cart-recovery 0f0f 2": 1_767_225_600_005, "": 0})
+OLDER = {"customer": CUSTOMER, "customer-new": Customer()}
+"""What golden files hold that were written before a field was added: it has its default."""
 VALUES = {
-    "customer": CUSTOMER,
-    "customer-new": Customer(),
+    "customer-with-timers": WITH_TIMERS,
+    "customer-with-timers-new": Customer(),
     "group-meta": META,
     "group-meta-fresh": GroupMeta(0, 1),
-    "undo": Undo(encode(META), [("c-1", encode_customer(CUSTOMER)), ("\u00e9", None)]),
+    "undo": Undo(
+        encode(META), [("c-1", bytes.fromhex((GOLDEN / "1-customer.hex").read_text("ascii"))), ("\u00e9", None)]
+    ),
     "undo-of-the-first-epoch": Undo(None, []),
     "token": Token(3, 2**40, 1_767_225_600_000),
     "token-before-the-first-record": Token(0, -1, -1),
 }
-"""What the golden files of format 1 hold."""
+"""What the newest golden files of format 1 hold."""
+EVERY = {**OLDER, **VALUES}
 
 
 def write(value):
@@ -81,21 +89,21 @@ def golden(name):
 # --- golden files
 
 
-@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("name", EVERY)
 def test_what_was_ever_stored_is_read_for_ever(name):
     """Format 1; a change that breaks this test breaks every state directory there is."""
-    assert read(golden(name), type(VALUES[name])) == VALUES[name]
+    assert read(golden(name), type(EVERY[name])) == EVERY[name]
 
 
 @pytest.mark.parametrize("name", VALUES)
 def test_what_is_written_now_is_the_newest_golden_format(name):
-    """A change of bytes is a new format with a byte of its own and golden files of its own."""
+    """A change of bytes is a field more at the end, or a new format with a byte of its own; and golden files of its own."""
     assert write(VALUES[name]) == golden(name)
 
 
 def test_every_golden_file_is_read_by_a_test():
     """None lies there unread, of whatever format."""
-    assert {path.name for path in GOLDEN.iterdir()} == {f"1-{name}.hex" for name in VALUES}
+    assert {path.name for path in GOLDEN.iterdir()} == {f"1-{name}.hex" for name in EVERY}
 
 
 @pytest.mark.parametrize(
@@ -136,6 +144,7 @@ customers = st.builds(
     profile=st.dictionaries(st.text(max_size=5), json, max_size=4),
     contacts=st.dictionaries(st.text(max_size=5), times, max_size=2),
     journeys=st.dictionaries(st.text(max_size=5), memories, max_size=2),
+    timers=st.dictionaries(st.text(max_size=5), times, max_size=2),
 )
 
 
@@ -201,9 +210,9 @@ def test_bytes_that_are_cut_off_or_go_on_are_refused(name):
 @pytest.mark.parametrize(
     ("name", "form"),
     [
-        ("customer", GroupMeta),
-        ("customer", Undo),
-        ("customer", Token),
+        ("customer-with-timers", GroupMeta),
+        ("customer-with-timers", Undo),
+        ("customer-with-timers", Token),
         ("group-meta", Customer),
         ("group-meta", Undo),
         ("undo", Customer),
@@ -219,7 +228,7 @@ def test_a_record_of_another_kind_is_refused(name, form):
         read(golden(name), form)
 
 
-@pytest.mark.parametrize("name", ["customer", "group-meta", "undo", "token"])
+@pytest.mark.parametrize("name", ["customer-with-timers", "group-meta", "undo", "token"])
 def test_damaged_bytes_are_a_record_or_are_refused(name):
     """A flipped bit may change a number unseen; nothing but `StateFormatError` ever comes of it."""
     random, stored, form = Random(1), golden(name), type(VALUES[name])
