@@ -18,6 +18,9 @@ HOT = [
     "operators/customer_step.py",
     "operators/run_steps.py",
     "operators/key_group.py",
+    "flows/input_files.py",
+    "state/store.py",
+    "state/timer_index.py",
 ]
 
 extensions = []

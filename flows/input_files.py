@@ -8,8 +8,7 @@ are as long as their log times rise; `UnsortedError` says that they do not, and 
 import gzip
 import heapq
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +18,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from flows.external_sort import ExternalSort, FrameWriter, read_frames, write_all
 from operators.decode import ID_CHARACTERS_MAX, address_of
 from operators.log import LogItem, LogRecord
-from operators.segment import UNREADABLE, read_address
+from operators.segment import UNREADABLE, Address, read_address
 from state.errors import InputError, SojournError
 from state.instants import parse_instant
 from state.keygroups import GROUPS_FOR_FILES, group_of
@@ -36,11 +35,14 @@ BATCH_RECORDS_MAX = 400_000
 
 _BLOCK_BYTES = 1 << 20
 
+LINE_OF_ORIGIN = (1 << 48) - 1
+"""Which bits of an origin are the line; above them is the file."""
+
 _GROUPS_REMEMBERED = 200_000
 """Customers whose group is not hashed anew for every batch; about 40 MB."""
 
-Line = tuple[int, int, int, str, bytes]
-"""(log time, file, line, customer id, raw bytes); file and line count from 0 and 1."""
+Line = tuple[int, int, str, bytes]
+"""(log time, origin, customer id, raw bytes); origin is file << 48 | line, which count from 0 and 1."""
 
 
 class UnsortedError(SojournError):
@@ -80,8 +82,8 @@ def check_files(files: Sequence[Path]) -> None:
             ) from error
 
 
-def read_lines(path: Path, progress: Progress) -> Iterator[bytes]:
-    """The lines of a file, unpacked where its name says so; blank ones too, so that a line keeps its number.
+def read_lines(path: Path, progress: Progress) -> Iterator[list[bytes]]:
+    """The lines of a file, block by block, unpacked where its name says so; blank ones too, so that a line keeps its number.
 
     Raises:
         InputError: The file cannot be read to its end.
@@ -99,9 +101,9 @@ def read_lines(path: Path, progress: Progress) -> Iterator[bytes]:
                 read = raw.tell()
                 progress.bytes_read += read - before
                 before = read
-                yield from lines
+                yield lines
             if rest:
-                yield rest
+                yield [rest]
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise InputError(
             f"{path}: cannot be read to its end: {error}; nothing was written, mend the file and start again"
@@ -140,47 +142,65 @@ def _zst_blocks(raw: BinaryIO) -> Iterator[bytes]:
         raise EOFError("the compressed file ended before its last frame did")
 
 
-def file_lines(path: Path, number: int, progress: Progress) -> Iterator[Line]:
-    """The lines of one file with their addresses; log times as they are, not in order."""
-    time, line = 0, 0
-    read = read_address
-    for raw in read_lines(path, progress):
-        line += 1
-        try:
-            found = read(raw)
-        except UNREADABLE:
-            if raw and not raw.isspace():
-                yield time, number, line, "", raw
-            continue
-        stamp, customer_id = found.receivedAt, found.userId
-        own = parse_instant(found.timestamp if stamp is None else stamp)
-        if own is None or type(customer_id) is not str or not 0 < len(customer_id) <= ID_CHARACTERS_MAX:
-            customer_id, own = address_of(found)  # the rarer ways
-        if own is None:
-            yield time, number, line, "", raw
-        else:
-            time = own
-            yield own, number, line, customer_id, raw
+def file_lines(path: Path, number: int, progress: Progress, in_order: bool = False) -> Iterator[Line]:
+    """The lines of one file with their addresses.
 
-
-def in_order(lines: Iterable[Line], path: Path) -> Iterator[Line]:
-    """The same lines, as long as their log times rise.
+    Args:
+        path: The file.
+        number: Its place among the files of the input.
+        progress: Told how far the reading is.
+        in_order: Whether log times must rise.
 
     Raises:
-        UnsortedError: One is before the one before it.
+        UnsortedError: They must, and one is before the one before it.
+        InputError: The file cannot be read to its end.
     """
-    last = 0
-    for item in lines:
-        if item[0] < last:
-            raise UnsortedError(f"{path}:{item[2]}: the log time is before that of the line before it")
-        last = item[0]
-        yield item
+    time, origin = 0, number << 48
+    for lines in read_lines(path, progress):
+        for raw, found in zip(lines, _addresses(lines), strict=True):
+            origin += 1
+            if found is None:
+                if raw and not raw.isspace():
+                    yield time, origin, "", raw
+                continue
+            stamp, customer_id = found.receivedAt, found.userId
+            own = parse_instant(found.timestamp if stamp is None else stamp)
+            if own is None or type(customer_id) is not str or not 0 < len(customer_id) <= ID_CHARACTERS_MAX:
+                customer_id, own = address_of(found)  # the rarer ways
+                if own is None:
+                    yield time, origin, "", raw
+                    continue
+            if own < time and in_order:
+                line = origin & LINE_OF_ORIGIN
+                raise UnsortedError(f"{path}:{line}: the log time is before that of the line before it")
+            time = own
+            yield own, origin, customer_id, raw
+
+
+def _addresses(lines: list[bytes]) -> list[Address | None]:
+    """The address of each line; None for one that cannot be read."""
+    try:
+        return list(map(read_address, lines))  # nearly always all can be read: one loop in C
+    except UNREADABLE:
+        return [_address(line) for line in lines]
+
+
+def _address(line: bytes) -> Address | None:
+    try:
+        return read_address(line)
+    except UNREADABLE:
+        return None
 
 
 def merged(files: Sequence[Path], progress: Progress) -> Iterator[Line]:
-    """All lines of all files in the order of the sequence, for files that are in order themselves."""
-    streams = [in_order(file_lines(path, number, progress), path) for number, path in enumerate(files)]
-    return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda item: item[:3])
+    """All lines of all files in the order of the sequence, for files that are in order themselves.
+
+    Raises:
+        UnsortedError: One is not.
+        InputError: One cannot be read to its end.
+    """
+    streams = [file_lines(path, number, progress, in_order=True) for number, path in enumerate(files)]
+    return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda item: item[:2])
 
 
 def sort_input(files: Sequence[Path], directory: Path, progress: Progress) -> Path:
@@ -190,7 +210,7 @@ def sort_input(files: Sequence[Path], directory: Path, progress: Progress) -> Pa
     sort = ExternalSort(runs)
     for number, path in enumerate(files):
         for item in file_lines(path, number, progress):
-            sort.add(item, len(item[4]) + 100)
+            sort.add(item, len(item[3]) + 100)
             progress.records += 1
     spool = directory / "sorted-input"
     with spool.open("wb") as file:
@@ -202,7 +222,7 @@ def sort_input(files: Sequence[Path], directory: Path, progress: Progress) -> Pa
 def read_sorted(spool: Path, progress: Progress) -> Iterator[Line]:
     """The lines that `sort_input` wrote."""
     for item in read_frames(spool):
-        progress.bytes_read += len(item[4])
+        progress.bytes_read += len(item[3])
         yield item
 
 
@@ -215,7 +235,7 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
         self._groups = groups
         self._position = 0
         self._over = False
-        self._group_of = lru_cache(_GROUPS_REMEMBERED)(lambda customer_id: group_of(customer_id.encode(), groups))
+        self._group_of: dict[str, int] = {}
 
     def next_batch(self) -> list[LogItem]:
         """The next records, a batch for each group that has any; at the end, the time of the last to every group."""
@@ -229,15 +249,15 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
 
     def _deal(self) -> list[LogItem]:
         position, time = self._position, self._progress.log_time
-        by_customer: dict[str, list[LogRecord]] = {}
+        dealt: list[list[LogRecord]] = [[] for _ in range(self._groups)]
+        group_of_customer = self._group_of
         size, last = 0, position + BATCH_RECORDS_MAX
-        for time, file, line, customer_id, raw in self._lines:
-            record = (position, time, time if customer_id else None, raw, file << 48 | line)
+        for time, origin, customer_id, raw in self._lines:
+            group = group_of_customer.get(customer_id)
+            if group is None:
+                group = self._look_up(customer_id)
+            dealt[group].append((customer_id, position, time, time if customer_id else None, raw, origin))
             position += 1
-            if customer_id in by_customer:
-                by_customer[customer_id].append(record)
-            else:
-                by_customer[customer_id] = [record]
             size += len(raw)
             if size > BATCH_BYTES or position == last:
                 break
@@ -245,18 +265,18 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
             self._over = True
         self._position = self._progress.records = position
         self._progress.log_time = time
+        return [
+            (str(group), (group, position - 1, time, records, [], False))
+            for group, records in enumerate(dealt)
+            if records or self._over
+        ]
 
-        dealt: dict[int, dict[str, list[LogRecord]]] = (
-            {group: {} for group in range(self._groups)} if self._over else {}
-        )
-        group_of_customer = self._group_of
-        for customer_id, records in by_customer.items():
-            group = group_of_customer(customer_id)
-            if group in dealt:
-                dealt[group][customer_id] = records
-            else:
-                dealt[group] = {customer_id: records}
-        return [(str(group), (group, position - 1, time, records, [], False)) for group, records in dealt.items()]
+    def _look_up(self, customer_id: str) -> int:
+        """The group of a customer, hashed; and remembered, since most come again."""
+        if len(self._group_of) >= _GROUPS_REMEMBERED:
+            self._group_of.clear()
+        group = self._group_of[customer_id] = group_of(customer_id.encode(), self._groups)
+        return group
 
     def snapshot(self) -> int:
         """The position of the next record."""

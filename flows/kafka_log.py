@@ -134,7 +134,7 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
 
     def _batch(self, messages: list[Any]) -> Any:
         now = self._now
-        records: dict[str, list[LogRecord]] = {}
+        records: list[LogRecord] = []
         unread: list[tuple[LogRecord, str, str]] = []
         for message in messages:
             stamp = message.timestamp()[1]
@@ -145,7 +145,8 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
             if kind == b"heartbeat":
                 continue
             offset, value, key = message.offset(), message.value(), message.key()
-            record = (offset, now, stamp, value or b"", offset)
+            # Undecodable keys stay what they are and fit no customer: they end as misrouted.
+            record = ((key or b"").decode(errors="replace"), offset, now, stamp, value or b"", offset)
             if kind != b"event":
                 unread.append(
                     (record, "unknown_kind", f"`sojourn-kind` is {kind[:40]!r}; this version knows event and heartbeat")
@@ -159,8 +160,7 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
                     (record, "not_json", "the record has no value (a tombstone); an event is one JSON object")
                 )
             else:
-                # Undecodable keys stay what they are and fit no customer: they end as misrouted.
-                records.setdefault((key or b"").decode(errors="replace"), []).append(record)
+                records.append(record)
         self._now = now
         return (self._partition, messages[-1].offset() if messages else -1, now, records, unread, True)
 

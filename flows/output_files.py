@@ -15,6 +15,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.external_sort import ExternalSort, FrameWriter, read_frames
 from flows.guard import ends_process
+from flows.input_files import LINE_OF_ORIGIN
 from operators.key_group import Out
 from operators.records import ACTIONS, FACTS, PROFILES, REJECTED, to_json
 
@@ -131,7 +132,7 @@ def _rejected(item: tuple[Any, ...], files: Sequence[Path]) -> bytes:
         "reason": details["reason"],
         "message": details["message"],
         "file": os.fsencode(files[details["origin"] >> 48]).decode(errors="replace"),
-        "line": details["origin"] & (1 << 48) - 1,
+        "line": details["origin"] & LINE_OF_ORIGIN,
         "position": position,
     }
     try:

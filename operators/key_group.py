@@ -10,13 +10,13 @@ from typing import Any
 from operators.customer_step import CustomerStep
 from operators.decode import decode
 from operators.events import Event, Rejected
-from operators.log import LogBatch
+from operators.log import LogBatch, LogRecord
 from operators.moment import Records
 from operators.records import ACTIONS, PROFILES, REJECTED, to_json
 from state.codec import Token, decode_customer, encode_customer
 from state.customer import Customer, GroupMeta
 from state.keygroups import group_of
-from state.store import KeyGroupStore
+from state.store import Kept, KeyGroupStore
 
 Out = tuple[str, str, int, bytes, "dict[str, Any] | None"]
 """(topic, key, order, value, details): one record that comes out.
@@ -24,91 +24,6 @@ Out = tuple[str, str, int, bytes, "dict[str, Any] | None"]
 `key` is the customer id, and (key, order) sorts the records of a topic: order is `seq`, or, for a rejected record, its
 position in the log. `details` are for rejected records alone: reason, message, and where it came from.
 """
-
-
-class KeyGroup:
-    """The customers of one key group and the step that moves them."""
-
-    def __init__(self, store: KeyGroupStore, step: CustomerStep) -> None:
-        """Take over an open store."""
-        self.store = store
-        self._step = step
-        store.meta.definitions = step.plan.hash
-
-    def take(self, batch: LogBatch) -> list[Out]:
-        """Take in the next records of the group's log; give all that comes out of them."""
-        _, position, now, by_key, unread, keyed = batch
-        out: list[Out] = []
-        store, meta, step = self.store, self.store.meta, self._step
-        loaded = store.load(by_key)
-        told: Records = []
-        counted = Counted()
-        clock, take, put = meta.now, step.take, store.put
-        events: list[tuple[Event, int]] = []
-        for key, records in by_key.items():
-            stored = loaded[key]
-            for place, at, log_time, value, origin in records:
-                found = decode(value, log_time, not keyed)
-                if type(found) is Event and (not keyed or self._is_home(found, key, stored is None)):
-                    events.append((found, at if at > clock else clock))
-                else:
-                    why = _misrouted(found, key, meta) if isinstance(found, Event) else found
-                    self._reject(why, place, value, origin, key if keyed else None, out)
-                    counted.rejected += 1
-            counted.records += len(records)
-            if not events:
-                continue
-            if stored is None:
-                counted.customers += 1
-                customer = Customer()
-            else:
-                customer = decode_customer(stored)
-            counted.duplicates += take(customer, key, events, told)
-            put(key, encode_customer(customer), stored)
-            events.clear()
-            if told:
-                self._tell(key, told, out)
-                told.clear()
-        for (place, _, _, value, origin), reason, message in unread:
-            self._reject(Rejected(reason, message), place, value, origin, None, out)
-            counted.records += 1
-            counted.rejected += 1
-        meta.position = max(meta.position, position)
-        meta.now = max(meta.now, now)
-        counted.add_to(meta.counts)
-        return out
-
-    def _is_home(self, event: Event, key: str, is_new: bool) -> bool:
-        """Whether a record lies where its customer belongs; whom the store has was looked at before."""
-        meta = self.store.meta
-        return key == event.customer_id and (not is_new or group_of(key.encode(), meta.groups) == meta.group)
-
-    def _reject(
-        self, rejected: Rejected, position: int, value: bytes, origin: int, key: str | None, out: list[Out]
-    ) -> None:
-        meta = self.store.meta
-        meta.rejected[rejected.reason] = meta.rejected.get(rejected.reason, 0) + 1
-        details = {"reason": rejected.reason, "message": rejected.message, "group": meta.group, "position": position,
-                   "origin": origin, "key": key}  # fmt: skip
-        out.append((REJECTED, "", position, value, details))
-
-    def _tell(self, customer_id: str, told: Records, out: list[Out]) -> None:
-        """Write what one customer's events led to; of the profile, the last change alone."""
-        profile = None
-        for topic, record in told:
-            if topic == PROFILES:
-                profile = record
-                continue
-            out.append((topic, customer_id, record["seq"], to_json(record), None))
-            if topic.startswith(ACTIONS):
-                channels = self.store.meta.actions.setdefault(record["journey"], {})
-                channels[record["channel"]] = channels.get(record["channel"], 0) + 1
-        if profile is not None:
-            out.append((PROFILES, customer_id, profile["seq"], to_json(profile), None))
-
-    def commit(self) -> Token:
-        """End the epoch: what happened since the last one lands on disk, all of it or nothing."""
-        return self.store.commit()
 
 
 @dataclass
@@ -130,6 +45,123 @@ class Counted:
             ("customers", self.customers),
         ):
             counts[name] = counts.get(name, 0) + count
+
+
+class KeyGroup:
+    """The customers of one key group and the step that moves them."""
+
+    def __init__(self, store: KeyGroupStore, step: CustomerStep) -> None:
+        """Take over an open store."""
+        self.store = store
+        self._step = step
+        store.meta.definitions = step.plan.hash
+
+    def take(self, batch: LogBatch) -> list[Out]:
+        """Take in the next records of the group's log; give all that comes out of them."""
+        _, position, now, records, unread, keyed = batch
+        out: list[Out] = []
+        store, meta, take = self.store, self.store.meta, self._step.take
+        counted = Counted(records=len(records) + len(unread))
+        # By customer: a record is decoded right before its customer takes it, and theirs is read and put back once.
+        records_of: dict[str, list[LogRecord]] = {}
+        for record in records:
+            theirs = records_of.get(record[0])
+            if theirs is None:
+                records_of[record[0]] = [record]
+            else:
+                theirs.append(record)
+        loaded = store.load(records_of)
+        clock = meta.now
+        told: Records = []
+        events: list[tuple[Event, int]] = []
+        for key, theirs in records_of.items():
+            kept = loaded[key]
+            stored = kept.value
+            for record in theirs:
+                at = record[2]
+                found = decode(record[4], record[3], not keyed)
+                if type(found) is Event and (not keyed or self._is_home(found, key, stored is None)):
+                    events.append((found, at if at > clock else clock))
+                else:
+                    self._reject(
+                        _misrouted(found, key, meta) if isinstance(found, Event) else found, record, keyed, out
+                    )
+                    counted.rejected += 1
+            if not events:
+                continue
+            if stored is None:
+                counted.customers += 1
+                customer = Customer()
+            else:
+                customer = decode_customer(stored)
+            was = min(customer.timers.values()) if customer.timers else None
+            counted.duplicates += take(customer, key, events, told)
+            self._put_back(kept, customer, was)
+            events.clear()
+            if told:
+                self._tell(key, told, out)
+                told.clear()
+        for record, reason, message in unread:
+            self._reject(Rejected(reason, message), record, False, out)
+            counted.rejected += 1
+        meta.position = max(meta.position, position)
+        meta.now = max(meta.now, now)
+        if meta.now:
+            self._fire(meta.now, out)
+        counted.add_to(meta.counts)
+        return out
+
+    def _is_home(self, event: Event, key: str, is_new: bool) -> bool:
+        """Whether a record lies where its customer belongs; whom the store has was looked at before."""
+        meta = self.store.meta
+        return key == event.customer_id and (not is_new or group_of(key.encode(), meta.groups) == meta.group)
+
+    def _fire(self, through: int, out: list[Out]) -> None:
+        """Fire what is due: timers of customers whose next event is later, or never comes."""
+        store = self.store
+        told: Records = []
+        while customer_ids := store.timers.due(through):
+            for customer_id, kept in store.load(customer_ids).items():
+                customer = decode_customer(kept.value or b"")
+                was = min(customer.timers.values())
+                self._step.fire(customer, customer_id, through, told)
+                self._put_back(kept, customer, was)
+                self._tell(customer_id, told, out)
+                told.clear()
+        store.meta.fired_through = max(store.meta.fired_through, through)
+
+    def _put_back(self, kept: Kept, customer: Customer, was: int | None) -> None:
+        """Put a customer back into the store; `was` is when their earliest timer was due."""
+        store = self.store
+        store.put(kept, encode_customer(customer))
+        if was is not None or customer.timers:
+            store.timers.change(kept.customer_id, was, min(customer.timers.values(), default=None))
+
+    def _reject(self, rejected: Rejected, record: LogRecord, keyed: bool, out: list[Out]) -> None:
+        key, position, _, _, value, origin = record
+        meta = self.store.meta
+        meta.rejected[rejected.reason] = meta.rejected.get(rejected.reason, 0) + 1
+        details = {"reason": rejected.reason, "message": rejected.message, "group": meta.group, "position": position,
+                   "origin": origin, "key": key if keyed else None}  # fmt: skip
+        out.append((REJECTED, "", position, value, details))
+
+    def _tell(self, customer_id: str, told: Records, out: list[Out]) -> None:
+        """Write what one customer's events led to; of the profile, the last change alone."""
+        profile = None
+        for topic, record in told:
+            if topic == PROFILES:
+                profile = record
+                continue
+            out.append((topic, customer_id, record["seq"], to_json(record), None))
+            if topic.startswith(ACTIONS):
+                channels = self.store.meta.actions.setdefault(record["journey"], {})
+                channels[record["channel"]] = channels.get(record["channel"], 0) + 1
+        if profile is not None:
+            out.append((PROFILES, customer_id, profile["seq"], to_json(profile), None))
+
+    def commit(self) -> Token:
+        """End the epoch: what happened since the last one lands on disk, all of it or nothing."""
+        return self.store.commit()
 
 
 def _misrouted(event: Event, key: str, meta: GroupMeta) -> Rejected:

@@ -1,13 +1,12 @@
-"""The customer log as the engine takes it in: batches of one key group, dealt by customer, bytes undecoded.
+"""The customer log as the engine takes it in: batches of one key group, in the log's order, bytes undecoded.
 
-Sources (`flows/`) make these out of Kafka records or lines of files, and they cross workers as they are. A batch is
-dealt by customer because a customer is what the step works on: read, decided and put back in one go, while it is warm.
-Within a customer the order is the log's; between customers there is none that matters.
+Sources (`flows/`) make these out of Kafka records or lines of files, and they cross workers as they are.
 """
 
-LogRecord = tuple[int, int, "int | None", bytes, int]
-"""(position, now, log time, value, origin): a plain tuple, because there is one per event.
+LogRecord = tuple[str, int, int, "int | None", bytes, int]
+"""(key, position, now, log time, value, origin): a plain tuple, because there is one per event.
 
+- key: the customer; empty for a record whose customer is not known.
 - position: rises along the log of the group; gaps are allowed.
 - now: the log's clock at the record (ms): the greatest `sojourn-time` so far, itself the record's log time where a log
   has no such header.
@@ -17,11 +16,11 @@ LogRecord = tuple[int, int, "int | None", bytes, int]
 - origin: where it came from, for whoever must tell a person (files: file << 48 | line; a topic: the offset).
 """
 
-LogBatch = tuple[int, int, int, "dict[str, list[LogRecord]]", "list[tuple[LogRecord, str, str]]", bool]
+LogBatch = tuple[int, int, int, "list[LogRecord]", "list[tuple[LogRecord, str, str]]", bool]
 """(group, position, now, records, unread, keyed): what one source step hands to one key group.
 
 - position, now: the place and the clock of the log at the end of the batch, heartbeats included.
-- records: key -> records in the log's order; empty key for records whose customer is not known yet.
+- records: in the log's order.
 - unread: records that are no events, each with reason and message.
 - keyed: whether a log has keyed the records, so that the key must be held against the customer; files are dealt by
   the customer itself, and their log time is the records' own.

@@ -26,6 +26,8 @@ class Undo(msgspec.Struct, array_like=True):
     """The group's meta; None where the epoch was the group's first."""
     customers: list[tuple[str, bytes | None]]
     """Customer id and stored record; None where there was none."""
+    timers: list[tuple[bytes | None, bytes | None]] = []
+    """Keys of the timer index that the epoch deleted and put, in pairs; None where it did but one of the two."""
 
 
 class Token(msgspec.Struct, array_like=True, frozen=True):

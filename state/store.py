@@ -9,7 +9,7 @@ its objects, so the same memory holds ten times the customers, and a batch decod
 customer occurs. Who uses it: `operators.key_group`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,10 @@ from rocksdict import (
 from state.codec import Token, Undo, decode, encode
 from state.customer import GroupMeta
 from state.errors import StateError
+from state.timer_index import TimerIndex
 
 CUSTOMERS, TIMERS, META = "customers", "timers", "meta"
-"""Column families. `timers` is part of the layout and empty until a journey can wait."""
+"""Column families."""
 
 _KEY_META, _KEY_UNDO = b"group", b"undo"
 
@@ -46,6 +47,22 @@ class StoreOptions:
     """RocksDB's memory for unflushed writes, shared by all stores of the process."""
     write_ahead_log: bool = True
     """False for state that is thrown away after the run: a crash then loses it."""
+
+
+class Kept:
+    """A customer's stored record in memory, and whether this epoch has changed it.
+
+    One object for a customer, so that whoever has loaded it puts it back without looking anything up again.
+    """
+
+    __slots__ = ("before", "changed", "customer_id", "value")
+
+    def __init__(self, customer_id: str, value: bytes | None) -> None:
+        """As it is on disk; None for a customer who is new."""
+        self.customer_id = customer_id
+        self.value = value
+        self.before: bytes | None = None
+        self.changed = False
 
 
 class StoreMemory:
@@ -83,14 +100,18 @@ class KeyGroupStore:
     >>> import tempfile
     >>> memory = StoreMemory(StoreOptions(), stores=1)
     >>> store = KeyGroupStore(Path(tempfile.mkdtemp()), GroupMeta(group=3, groups=64), memory)
-    >>> store.load(["c-1"])
-    {'c-1': None}
-    >>> store.put("c-1", b"...", replaces=None)
+    >>> kept = store.load(["c-1"])["c-1"]
+    >>> kept.value is None
+    True
+    >>> store.put(kept, b"...")
     >>> store.meta.position = 17
     >>> store.commit()
     Token(group=3, position=17, fired_through=-1)
     >>> store.close()
     """
+
+    # For the compiled form of this class, which deletes no attribute that is not named here.
+    __deletable__ = ("_customers", "_customers_handle", "_meta_family", "_meta_handle", "_timers", "_timers_handle")
 
     def __init__(self, path: Path, fresh: GroupMeta, memory: StoreMemory, at: Token | None = None) -> None:
         """Open the store in `path`, or make it.
@@ -123,10 +144,14 @@ class KeyGroupStore:
         self._write_options = WriteOptions()
         self._write_options.disable_wal = not memory.options.write_ahead_log  # type: ignore[method-assign,assignment]
 
-        self._overlay: dict[str, bytes] = {}  # this epoch's values
-        self._before: dict[str, bytes | None] = {}  # what they replace
-        self._young: dict[str, bytes | None] = {}  # two generations of records that were read or written lately:
-        self._old: dict[str, bytes | None] = {}  # when the young one is full it becomes the old one, which is forgotten
+        self._timers = self._db.get_column_family(TIMERS)
+        self._timers_handle = self._db.get_column_family_handle(TIMERS)
+        self.timers = TimerIndex(self._timer_keys)
+        self._changed: list[Kept] = []  # by this epoch
+        # Two generations of records that were read or written lately: when the young one is full at the end of an epoch, it
+        # becomes the old one, which is forgotten. Never within an epoch: what it has changed is nowhere else.
+        self._young: dict[str, Kept] = {}
+        self._old: dict[str, Kept] = {}
         self._young_bytes = 0
         self._young_bytes_max = memory.cache_bytes_max_each // 2
         try:
@@ -173,6 +198,11 @@ class KeyGroupStore:
                 batch.delete(key, self._customers_handle)
             else:
                 batch.put(key, value, self._customers_handle)
+        for deleted, added in undo.timers:
+            if added is not None:
+                batch.delete(added, self._timers_handle)
+            if deleted is not None:
+                batch.put(deleted, b"", self._timers_handle)
         if undo.meta is None:
             batch.delete(_KEY_META, self._meta_handle)
         else:
@@ -181,63 +211,77 @@ class KeyGroupStore:
         self._db.write(batch, self._write_options)
         return before
 
-    def load(self, customer_ids: Collection[str]) -> dict[str, bytes | None]:
-        """The stored record of each customer; None for one that is new."""
-        found: dict[str, bytes | None] = {}
+    def load(self, customer_ids: Collection[str]) -> dict[str, Kept]:
+        """The record of each customer, as the epoch has it by now."""
+        found: dict[str, Kept] = {}
         missing = []
-        overlay, young, old = self._overlay, self._young, self._old
+        young, old = self._young, self._old
         for customer_id in customer_ids:
-            value = overlay.get(customer_id)
-            if value is None:
-                value = young.get(customer_id)
-                if value is None:
-                    value = old.get(customer_id)
-                    if value is None:
-                        missing.append(customer_id)
-                        continue
-                    self._remember(customer_id, value)
-            found[customer_id] = value
+            kept = young.get(customer_id)
+            if kept is None:
+                kept = old.get(customer_id)
+                if kept is None:
+                    missing.append(customer_id)
+                    continue
+                self._remember(kept)
+            found[customer_id] = kept
         if missing:
-            for customer_id, value in zip(
-                missing, self._customers.get([key.encode() for key in missing]) or (), strict=True
-            ):
-                found[customer_id] = value
-                if value is not None:
-                    self._remember(customer_id, value)
+            stored = self._customers.get([customer_id.encode() for customer_id in missing]) or ()
+            for customer_id, value in zip(missing, stored, strict=True):
+                kept = found[customer_id] = Kept(customer_id, value)
+                self._remember(kept)
         return found
 
-    def put(self, customer_id: str, value: bytes, replaces: bytes | None) -> None:
-        """Set the record of a customer; written by the next `commit`. `replaces` is what `load` gave for it."""
-        if customer_id not in self._overlay:
-            self._before[customer_id] = replaces
-        self._overlay[customer_id] = value
+    def put(self, kept: Kept, value: bytes) -> None:
+        """Set the record of a customer that `load` gave; written by the next `commit`."""
+        if not kept.changed:
+            kept.changed = True
+            kept.before = kept.value
+            self._changed.append(kept)
+        kept.value = value
 
     def commit(self) -> Token:
         """End the epoch; afterwards the store on disk stands here.
 
-        1. the epoch's values, 2. the undo record, 3. the meta: one batch, so all of it lands or nothing does;
-        4. what was the overlay becomes cache.
+        1. the epoch's values, 2. the timer index, 3. the undo record, 4. the meta: one batch, so all of it lands or nothing
+        does; 5. what the epoch had changed is cache from now on.
         """
-        if not self._overlay and self._meta_before == encode(self.meta):
+        if not self._changed and self._meta_before == encode(self.meta):
             return self.token()
         batch = WriteBatch(raw_mode=True)
         put, handle = batch.put, self._customers_handle
-        for customer_id, value in self._overlay.items():  # 1
-            put(customer_id.encode(), value, handle)
-        undo = Undo(self._meta_before, list(self._before.items()))
-        put(_KEY_UNDO, encode(undo), self._meta_handle)  # 2
+        before = []
+        for kept in self._changed:  # 1
+            put(kept.customer_id.encode(), kept.value, handle)
+            before.append((kept.customer_id, kept.before))
+        timers = list(self.timers.writes())
+        for deleted, added in timers:  # 2
+            if deleted is not None:
+                batch.delete(deleted, self._timers_handle)
+            if added is not None:
+                put(added, b"", self._timers_handle)
+        put(_KEY_UNDO, encode(Undo(self._meta_before, before, timers)), self._meta_handle)  # 3
         meta = encode(self.meta)
-        put(_KEY_META, meta, self._meta_handle)  # 3
+        put(_KEY_META, meta, self._meta_handle)  # 4
         try:
             self._db.write(batch, self._write_options)
         except Exception as error:
             raise StateError(f"{self.path}: RocksDB cannot write the state: {error}; {_advice(str(error))}") from error
         self._meta_before = meta
-        for customer_id, value in self._overlay.items():  # 4
-            self._remember(customer_id, value)
-        self._overlay.clear()
-        self._before.clear()
+        for kept in self._changed:  # 5
+            self._young_bytes += len(kept.value or b"") - len(kept.before or b"")
+            kept.changed, kept.before = False, None
+        self._changed.clear()
+        self.timers.committed()
+        if self._young_bytes > self._young_bytes_max:
+            self._old, self._young, self._young_bytes = self._young, {}, 0
         return self.token()
+
+    def _timer_keys(self, start: bytes) -> Iterator[bytes]:
+        """The keys of the timer index on disk from `start` on."""
+        for key in self._timers.keys(from_key=start):
+            assert isinstance(key, bytes)  # noqa: S101 - in raw mode all are
+            yield key
 
     def token(self) -> Token:
         """Where the group stands now."""
@@ -246,19 +290,16 @@ class KeyGroupStore:
     def close(self, flush: bool = False) -> None:
         """Give the directory back. What was not committed is forgotten; `flush` writes what RocksDB has in memory alone."""
         if flush:
-            for family in (self._customers, self._meta_family):
+            for family in (self._customers, self._timers, self._meta_family):
                 family.flush()
         # The handles of column families keep RocksDB's lock until they go.
-        del self._customers, self._meta_family, self._customers_handle, self._meta_handle
+        del self._customers, self._timers, self._meta_family
+        del self._customers_handle, self._timers_handle, self._meta_handle
         self._db.close()
 
-    def _remember(self, customer_id: str, value: bytes) -> None:
-        self._young[customer_id] = value
-        self._young_bytes += len(value) + 150  # the dict's and the objects' own overhead, roughly
-        if self._young_bytes > self._young_bytes_max:
-            self._old = self._young
-            self._young = {}
-            self._young_bytes = 0
+    def _remember(self, kept: Kept) -> None:
+        self._young[kept.customer_id] = kept
+        self._young_bytes += len(kept.value or b"") + 250  # the dict's and the objects' own overhead, roughly
 
 
 def _advice(error: str) -> str:

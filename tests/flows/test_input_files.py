@@ -51,7 +51,7 @@ def file_of(path: Path, lines: Sequence[bytes], end: bytes = b"\n") -> Path:
 
 
 def lines_of(path: Path) -> list[bytes]:
-    return list(read_lines(path, Progress([path])))
+    return [line for lines in read_lines(path, Progress([path])) for line in lines]
 
 
 def sequence_of(*paths: Path) -> list[Line]:
@@ -85,7 +85,7 @@ def test_a_packed_file_is_the_same_lines(tmp_path: Path, stream: list[bytes], na
     """Plain, gzip, zstd: to the byte; and the bar comes to its end."""
     path = file_of(tmp_path / name, stream)
     progress = Progress([path])
-    assert list(read_lines(path, progress)) == stream
+    assert [line for lines in read_lines(path, progress) for line in lines] == stream
     assert 0.99 < progress.bytes_read / progress.bytes_total <= 1
 
 
@@ -152,7 +152,7 @@ def test_blank_lines_count_and_are_passed_over(tmp_path: Path) -> None:
     """They are no events, but line numbers are those that an editor shows."""
     lines = [b"", event("a", 0), b"", b"  \t", b"\r", event("b", 1), b"", b""]
     path = file_of(tmp_path / "e", lines)
-    assert [(line, customer) for _, _, line, customer, _ in sequence_of(path)] == [(2, "a"), (6, "b")]
+    assert [(line, customer) for _, line, customer, _ in sequence_of(path)] == [(2, "a"), (6, "b")]
 
 
 def test_the_last_line_may_lack_its_end(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_lines_may_end_as_windows_has_it(tmp_path: Path) -> None:
     """CR LF: the same customers at the same times; a rejected line keeps its CR, for its bytes are what is kept."""
     lines = [event("a", 0), b"not json", event("b", 1)]
     unix, windows = file_of(tmp_path / "unix", lines), file_of(tmp_path / "windows", lines, b"\r\n")
-    assert [item[:4] for item in sequence_of(windows)] == [item[:4] for item in sequence_of(unix)]
+    assert [item[:3] for item in sequence_of(windows)] == [item[:3] for item in sequence_of(unix)]
     assert [raw for *_, raw in sequence_of(windows)] == [line + b"\r" for line in lines]
 
 
@@ -242,13 +242,13 @@ def test_each_line_has_its_customer_and_its_log_time(tmp_path: Path) -> None:
         event("é" * 2000, 10),
     ]
     path = file_of(tmp_path / "e", lines)
-    found = [(time, customer) for time, _, _, customer, _ in file_lines(path, 3, Progress([path]))]
+    found = [(time, customer) for time, _, customer, _ in file_lines(path, 3, Progress([path]))]
     assert found == [
         (0, ""), (TEN + 5, "a"), (TEN + 7, "b"), (TEN + 7, ""), (TEN + 7, ""), (TEN + 9, "anon:x"), (TEN + 9, ""), (TEN + 9, ""),
         (TEN + 10, ""),
     ]  # fmt: skip
-    assert [item[1:3] + item[4:] for item in file_lines(path, 3, Progress([path]))] == [
-        (3, number, raw) for number, raw in enumerate(lines, 1)
+    assert [(item[1], item[3]) for item in file_lines(path, 3, Progress([path]))] == [
+        (3 << 48 | number, raw) for number, raw in enumerate(lines, 1)
     ]
 
 
@@ -270,7 +270,7 @@ def test_several_files_are_one_sequence(
         for line, at in enumerate(file_times, 1):
             clock = clock if at is None else TEN + next(in_order)
             lines.append(b"broken %d" % line if at is None else event(f"c-{line}", clock - TEN))
-            expected.append((clock, number, line, "" if at is None else f"c-{line}", lines[-1]))
+            expected.append((clock, number << 48 | line, "" if at is None else f"c-{line}", lines[-1]))
         paths.append(file_of(directory / f"{number}.jsonl", lines))
     # when they are merged, or sorted, then the sequence is that of the triples
     assert sequence_of(*paths) == sorted(expected)
@@ -311,23 +311,21 @@ def test_every_record_is_dealt_to_the_group_of_its_customer(
     progress = Progress([path])
     records, clocks = [], {}
     for batch in dealt(merged([path], progress), progress):
-        for key, (group, _, now, by_customer, unread, keyed) in batch:
+        for key, (group, _, now, of_group, unread, keyed) in batch:
             assert key == str(group)
             assert (unread, keyed) == ([], False)
             assert now >= clocks.get(group, 0)
             clocks[group] = now
-            for customer, of_customer in by_customer.items():
+            assert of_group == sorted(of_group, key=lambda record: record[1])
+            for customer, *record in of_group:
                 assert group_of(customer.encode(), GROUPS_FOR_FILES) == group
-                for record in of_customer:
-                    assert record[1] <= now
-                records += of_customer
-        assert {of_group[1] for _, of_group in batch} == {
-            len(records) - 1
-        }  # the place of the log at the end of the batch
+                assert record[1] <= now
+                records.append((*record, customer))
+        assert {item[1] for _, item in batch} == {len(records) - 1}  # the place of the log at the end of the batch
     # every line once, in the order of positions; the broken one at the time of the line before it, without one of its own
     records.sort()
-    expected = [(n, TEN + n, TEN + n, raw, n + 1) for n, raw in enumerate(lines)]
-    expected[100] = (100, TEN + 99, None, b"broken", 101)
+    expected = [(n, TEN + n, TEN + n, raw, n + 1, f"c-{n % 40}") for n, raw in enumerate(lines)]
+    expected[100] = (100, TEN + 99, None, b"broken", 101, "")
     assert records == expected
     # and the end of time comes to every group, whether it had records or not
     assert clocks == dict.fromkeys(range(GROUPS_FOR_FILES), TEN + 299)
@@ -339,7 +337,7 @@ def test_records_know_the_file_they_came_from(tmp_path: Path) -> None:
     paths = [file_of(tmp_path / str(n), [event(f"c-{n}", n)] * 2) for n in range(3)]
     progress = Progress(paths)
     (batch,) = dealt(merged(paths, progress), progress)
-    origins = Counter(record[4] for _, of_group in batch for records in of_group[3].values() for record in records)
+    origins = Counter(record[5] for _, of_group in batch for record in of_group[3])
     assert origins == Counter(file << 48 | line for file in range(3) for line in (1, 2))
 
 
@@ -348,12 +346,9 @@ def test_memory_is_bounded_by_bytes_not_by_lines(tmp_path: Path) -> None:
     # given a thousand lines of one mebibyte each, which a test can afford because they are one and the same
     raw = event("a", 0) + b" " * (1 << 20)
     progress = Progress([])
-    lines = ((TEN, 0, line, "a", raw) for line in range(1, 1_001))
+    lines = ((TEN, line, "a", raw) for line in range(1, 1_001))
     # when they are dealt, then no batch has more than a quarter of it, and all of them are dealt
-    sizes = [
-        sum(len(record[3]) for _, of_group in batch for records in of_group[3].values() for record in records)
-        for batch in dealt(lines, progress)
-    ]
+    sizes = [sum(len(record[4]) for _, of_group in batch for record in of_group[3]) for batch in dealt(lines, progress)]
     assert sum(sizes) == 1_000 * len(raw)
     assert max(sizes) <= 256 << 20
 
@@ -382,5 +377,5 @@ def test_an_empty_file_is_no_events(tmp_path: Path) -> None:
         path = file_of(tmp_path / name, [])
         progress = Progress([path])
         (batch,) = dealt(merged([path], progress), progress)
-        assert [(key, of_group[2:4]) for key, of_group in batch] == [(str(group), (0, {})) for group in range(64)]
+        assert [(key, of_group[2:4]) for key, of_group in batch] == [(str(group), (0, [])) for group in range(64)]
         assert progress.failure is None

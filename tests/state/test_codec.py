@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from state.codec import FORMAT, Token, Undo, decode, decode_customer, encode, encode_customer
 from state.customer import Customer, Entry, GroupMeta, JourneyMemory
 from state.errors import StateError, StateFormatError
+from state.timer_index import timer_key
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -56,17 +57,21 @@ META = GroupMeta(
     actions={"category-interest": {"email": 1}},
 )
 WITH_TIMERS = replace(CUSTOMER, timers={"cart-recovery 0f0f 2": 1_767_225_600_005, "": 0})
-OLDER = {"customer": CUSTOMER, "customer-new": Customer()}
+UNDO = Undo(encode(META), [("c-1", bytes.fromhex((GOLDEN / "1-customer.hex").read_text("ascii"))), ("\u00e9", None)])
+OLDER = {
+    "customer": CUSTOMER,
+    "customer-new": Customer(),
+    "undo": UNDO,
+    "undo-of-the-first-epoch": Undo(None, []),
+}
 """What golden files hold that were written before a field was added: it has its default."""
 VALUES = {
     "customer-with-timers": WITH_TIMERS,
     "customer-with-timers-new": Customer(),
     "group-meta": META,
     "group-meta-fresh": GroupMeta(0, 1),
-    "undo": Undo(
-        encode(META), [("c-1", bytes.fromhex((GOLDEN / "1-customer.hex").read_text("ascii"))), ("\u00e9", None)]
-    ),
-    "undo-of-the-first-epoch": Undo(None, []),
+    "undo-with-timers": replace(UNDO, timers=[(timer_key(5, "c-1"), timer_key(6, "c-1")), (None, b"k"), (b"l", None)]),
+    "undo-with-timers-of-the-first-epoch": Undo(None, []),
     "token": Token(3, 2**40, 1_767_225_600_000),
     "token-before-the-first-record": Token(0, -1, -1),
 }
@@ -228,7 +233,7 @@ def test_a_record_of_another_kind_is_refused(name, form):
         read(golden(name), form)
 
 
-@pytest.mark.parametrize("name", ["customer-with-timers", "group-meta", "undo", "token"])
+@pytest.mark.parametrize("name", ["customer-with-timers", "group-meta", "undo-with-timers", "token"])
 def test_damaged_bytes_are_a_record_or_are_refused(name):
     """A flipped bit may change a number unseen; nothing but `StateFormatError` ever comes of it."""
     random, stored, form = Random(1), golden(name), type(VALUES[name])
