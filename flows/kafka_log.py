@@ -5,7 +5,7 @@ broker's. A record without `sojourn-` headers is an event at its broker's time.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from flows.guard import ends_process
 from flows.kafka import Trouble, client, options
 from flows.settings import Settings
-from operators.log import LogItem, LogRecord
+from operators.log import LogBatch, LogItem, LogRecord
 from state.clock import monotonic_s
 from state.errors import OutsideError
 from state.instants import INSTANT_MS_MAX, INSTANT_MS_MIN
@@ -81,20 +81,9 @@ class LogReader:
         messages = self._consumer.consume(MESSAGES_MAX, timeout=0.0)
         self._trouble.verify(self._consumer)
         for message in messages:
-            error = message.error()
-            if error is None:
+            check_message(self.topic, message, self._trouble)
+            if message.error() is None:
                 self._waiting[int(message.partition() or 0)].append(message)
-            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
-                raise OutsideError(
-                    f"{self.topic} [{message.partition()}]: the position to go on from is not in the log any more ({error.str()}): "
-                    "retention took it, or the topic was made anew; restore the topic, or start with an empty --data directory"
-                )
-            elif error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED):
-                raise OutsideError(
-                    f"{self.topic} [{message.partition()}]: {error.str()}; was the topic deleted, or a right withdrawn?"
-                )
-            else:
-                self._trouble.reported(error)
 
     def close(self) -> None:
         """Leave the broker."""
@@ -102,6 +91,27 @@ class LogReader:
             self._consumer.close()
         except KafkaException:
             return  # nothing of it is needed any more
+
+
+def check_message(topic: str, message: Any, trouble: Trouble) -> None:
+    """Look at what the client gives in the place of a message.
+
+    Raises:
+        OutsideError: The log is not there any more, or not from that place on.
+    """
+    error = message.error()
+    if error is None:
+        return
+    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
+        raise OutsideError(
+            f"{topic} [{message.partition()}]: the position to go on from is not in the log any more ({error.str()}): "
+            "retention took it, or the topic was made anew; restore the topic, or start with an empty --data directory"
+        )
+    if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+        raise OutsideError(
+            f"{topic} [{message.partition()}]: {error.str()}; was the topic deleted, or a right withdrawn?"
+        )
+    trouble.reported(error)
 
 
 class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
@@ -130,39 +140,9 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
         self._tick = False
         if messages:
             self._next = messages[-1].offset() + 1
-        return [(str(self._partition), self._batch(messages))]
-
-    def _batch(self, messages: list[Any]) -> Any:
-        now = self._now
-        records: list[LogRecord] = []
-        unread: list[tuple[LogRecord, str, str]] = []
-        for message in messages:
-            stamp = message.timestamp()[1]
-            headers = message.headers()
-            kind, low = _headers(headers) if headers else (b"event", None)
-            if INSTANT_MS_MIN <= stamp < INSTANT_MS_MAX:
-                now = max(now, low or stamp)
-            if kind == b"heartbeat":
-                continue
-            offset, value, key = message.offset(), message.value(), message.key()
-            # Undecodable keys stay what they are and fit no customer: they end as misrouted.
-            record = ((key or b"").decode(errors="replace"), offset, now, stamp, value or b"", offset)
-            if kind != b"event":
-                unread.append(
-                    (record, "unknown_kind", f"`sojourn-kind` is {kind[:40]!r}; this version knows event and heartbeat")
-                )
-            elif not INSTANT_MS_MIN <= stamp < INSTANT_MS_MAX:
-                unread.append(
-                    (record, "bad_time", f"the record's own timestamp is {stamp}; it must lie in 1970 to 2099")
-                )
-            elif value is None:
-                unread.append(
-                    (record, "not_json", "the record has no value (a tombstone); an event is one JSON object")
-                )
-            else:
-                records.append(record)
-        self._now = now
-        return (self._partition, messages[-1].offset() if messages else -1, now, records, unread, True)
+        batch = batch_of(self._partition, messages, self._now)
+        self._now = batch[2]
+        return [(str(self._partition), batch)]
 
     def next_awake(self) -> datetime | None:
         """At once while there is something, later while there is not."""
@@ -172,6 +152,40 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
         """The offset of the next record; and a new epoch begins."""
         self._tick = True
         return self._next
+
+
+def batch_of(partition: int, messages: Sequence[Any], now: int) -> LogBatch:
+    """Messages of one partition as the engine takes them in.
+
+    Args:
+        partition: Which one.
+        messages: In their order; none is a tick.
+        now: The partition's clock before them (ms).
+    """
+    records: list[LogRecord] = []
+    unread: list[tuple[LogRecord, str, str]] = []
+    for message in messages:
+        stamp = message.timestamp()[1]
+        headers = message.headers()
+        kind, low = _headers(headers) if headers else (b"event", None)
+        if INSTANT_MS_MIN <= stamp < INSTANT_MS_MAX:
+            now = max(now, low or stamp)
+        if kind == b"heartbeat":
+            continue
+        offset, value, key = message.offset(), message.value(), message.key()
+        # Undecodable keys stay what they are and fit no customer: they end as misrouted.
+        record = ((key or b"").decode(errors="replace"), offset, now, stamp, value or b"", offset)
+        if kind != b"event":
+            unread.append(
+                (record, "unknown_kind", f"`sojourn-kind` is {kind[:40]!r}; this version knows event and heartbeat")
+            )
+        elif not INSTANT_MS_MIN <= stamp < INSTANT_MS_MAX:
+            unread.append((record, "bad_time", f"the record's own timestamp is {stamp}; it must lie in 1970 to 2099"))
+        elif value is None:
+            unread.append((record, "not_json", "the record has no value (a tombstone); an event is one JSON object"))
+        else:
+            records.append(record)
+    return (partition, messages[-1].offset() if messages else -1, now, records, unread, True)
 
 
 def _headers(headers: list[tuple[str, bytes | None]]) -> tuple[bytes, int | None]:

@@ -65,7 +65,13 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def group_opener(plan: Plan, directory: Path, groups: int, options: StoreOptions, stores: int) -> OpenGroup:
+ReadStretch = Callable[[GroupMeta, int], Iterable[LogBatch]]
+"""The log again for a group that is behind: from where its meta says up to a position."""
+
+
+def group_opener(
+    plan: Plan, directory: Path, groups: int, options: StoreOptions, stores: int, read: ReadStretch | None = None
+) -> OpenGroup:
     """How a key group is opened: its store in `directory`, the step of `plan`.
 
     Args:
@@ -74,13 +80,17 @@ def group_opener(plan: Plan, directory: Path, groups: int, options: StoreOptions
         groups: How many groups there are.
         options: Memory and durability of the stores.
         stores: How many of them this process will open, about.
+        read: Reads the log again where a store is behind; without it, such a store is refused.
     """
     memory = StoreMemory(options, stores)
     step = CustomerStep(plan)
 
     def open_group(group: int, at: Token | None) -> KeyGroup:
         store = KeyGroupStore(directory / f"group-{group:05}", GroupMeta(group=group, groups=groups), memory, at)
-        return KeyGroup(store, step)
+        opened = KeyGroup(store, step)
+        if store.behind is not None:
+            opened.roll_forward(read(store.meta, store.behind.position) if read else ())
+        return opened
 
     return open_group
 

@@ -26,6 +26,7 @@ from flows.kafka_log import KafkaLog, LogReader
 from flows.kafka_out import KafkaOut
 from flows.kafka_topics import Log, prepare_topics
 from flows.orchestrate import build, group_opener, spare_the_collector
+from flows.roll_forward import Stretches
 from flows.settings import Settings
 from flows.stop import Stop
 from operators.key_group import KeyGroup
@@ -72,7 +73,8 @@ def live_flow(settings: Settings, create_topics: bool, stop: Stop) -> tuple[Data
     _check_log(settings.data, log)
     partitions = log.partitions
     options = StoreOptions(cache_bytes_max=settings.cache_mb << 20)
-    open_group = group_opener(plan, settings.data / "state", partitions, options, partitions)
+    read = Stretches(settings, trouble).read
+    open_group = group_opener(plan, settings.data / "state", partitions, options, partitions, read)
     opened: list[KeyGroup] = []
 
     def open_and_note(group: int, at: Token | None) -> KeyGroup:

@@ -4,6 +4,7 @@ The order: decode -> reject what cannot be read -> load the customers of the bat
 each with the group's clock -> put the customers back. Pure but for the store; `operators.key_group_logic` carries it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from operators.moment import Records
 from operators.records import ACTIONS, PROFILES, REJECTED, to_json
 from state.codec import Token, decode_customer, encode_customer
 from state.customer import Customer, GroupMeta
+from state.errors import StateError
 from state.keygroups import group_of
 from state.store import Kept, KeyGroupStore
 
@@ -158,6 +160,26 @@ class KeyGroup:
                 channels[record["channel"]] = channels.get(record["channel"], 0) + 1
         if profile is not None:
             out.append((PROFILES, customer_id, profile["seq"], to_json(profile), None))
+
+    def roll_forward(self, log: Iterable[LogBatch]) -> None:
+        """Lead a store that is behind to where the dataflow goes on from; nothing comes out, for it came out before.
+
+        Args:
+            log: The group's records from the store's position on, exactly up to that place.
+
+        Raises:
+            StateError: The log does not lead there.
+        """
+        to = self.store.behind
+        for batch in log:
+            self.take(batch)
+            self.commit()
+        if self.store.token() != to:
+            raise StateError(
+                f"{self.store.path}: the state was led on through the log and stands at {self.store.token()}, not at {to}: the log is not "
+                "the one that the state came from; restore state and recovery store from one backup, or rebuild: sojourn state rebuild"
+            )
+        self.store.behind = None
 
     def commit(self) -> Token:
         """End the epoch: what happened since the last one lands on disk, all of it or nothing."""

@@ -120,7 +120,8 @@ class KeyGroupStore:
             path: A directory of this group alone.
             fresh: The meta of a group that has read nothing; its group and count of groups are held against the store's.
             memory: What the stores of this process share.
-            at: Where the dataflow goes on from; None at its beginning.
+            at: Where the dataflow goes on from; None at its beginning. A store that has not come as far (an older checkpoint, an
+                empty directory) is opened where it stands, and `behind` says where it must be led before anything else.
 
         Raises:
             StateError: The store is of another group, or of another number of groups, or stands at a place from which
@@ -175,9 +176,10 @@ class KeyGroupStore:
                 "of this state; restore the pair from one backup, or start with both empty to rebuild from the log"
             )
         wanted = (at.position, at.fired_through) if at else (fresh.position, fresh.fired_through)
-        if (meta.position, meta.fired_through) != wanted:
+        if (meta.position, meta.fired_through) > wanted:
             meta = self._undo(meta, fresh, wanted)
         self.meta = meta
+        self.behind = at if (meta.position, meta.fired_through) < wanted else None
         self._meta_before = self._meta_family.get(_KEY_META)
 
     def _undo(self, meta: GroupMeta, fresh: GroupMeta, wanted: tuple[int, int]) -> GroupMeta:

@@ -487,11 +487,11 @@ class Stream:
     facts: list[bytes]
     profiles: dict[str, bytes]
 
-    def produce(self, place: Place, per_s: float | None = None) -> None:
+    def produce(self, place: Place, per_s: float | None = None, part: slice = slice(None)) -> None:
         """To a log with producers' times: each at its `receivedAt`."""
         producer = place.producer(**{"linger.ms": 1})
         began = time.monotonic()
-        for number, line in enumerate(self.lines):
+        for number, line in enumerate(self.lines[part]):
             found = orjson.loads(line)
             producer.produce(place.events, line, found["userId"], timestamp=parse_instant(found["receivedAt"]))
             while per_s and number / per_s > time.monotonic() - began:
@@ -605,6 +605,33 @@ def test_kill_9_loses_nothing(place: Place, start: Start, stream: Stream) -> Non
         assert [customer for customer, seqs in first.items() if list(seqs) != sorted(seqs)] == [], topic
     assert {m.key().decode(): m.value() for m in tap.messages["profiles"]} == stream.profiles
     print(f"repeated: {len(live) - len(set(live))} of {len(live)}")
+
+
+def test_groups_whose_state_is_lost_or_old_are_led_on_through_the_log(
+    place: Place, start: Start, stream: Stream, tmp_path: Path
+) -> None:
+    """A directory is gone, another is that of an earlier stop: what comes out afterwards is as if nothing had happened."""
+    place.create_all(**CREATE_TIME)
+    state, early = tmp_path / "data" / "state", tmp_path / "early"
+    third = len(stream.lines) // 3
+    with Tap(place) as tap:
+        for number in range(3):
+            stream.produce(place, part=slice(number * third, (number + 1) * third if number < 2 else None))
+            job = start(place, "--allow-create-time")
+            job.until_it_says("running")
+            more = len(stream.facts) if number == 2 else tap.counts().get("journeys.facts", 0) + 50
+            tap.until(lambda more=more: tap.counts().get("journeys.facts", 0) >= more, f"{more} facts", job)  # type: ignore[misc]
+            job.ends_well()
+            if number == 0:
+                shutil.copytree(state, early)
+            elif number == 1:
+                shutil.rmtree(state / "group-00000")
+                shutil.rmtree(state / "group-00001")
+                shutil.copytree(early / "group-00001", state / "group-00001")
+        assert job.said().count("the state is behind") == 2, job.said()
+        tap.drain()
+    assert sorted(message.value() for message in tap.messages["journeys.facts"]) == sorted(stream.facts)
+    assert {m.key().decode(): m.value() for m in tap.messages["profiles"]} == stream.profiles
 
 
 # --- records that are no events -----------------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from operators.key_group import KeyGroup
 from operators.records import FACTS
+from state.codec import Token
 from state.customer import GroupMeta
+from state.errors import StateError
 from state.store import KeyGroupStore, StoreMemory, StoreOptions
 
 MEMORY = StoreMemory(StoreOptions(), stores=1)
@@ -91,6 +93,44 @@ def test_a_timer_that_a_timer_sets_fires_in_its_turn(group):
     """In one call, if the clock is beyond both."""
     group.take(batch([record(0, "a", 0, {"again": 3, "t": 4})], 0, 0))
     assert told(group.take(batch([], 1, 50))) == {"a": [(3, "again"), (4, "t"), (5, "once more")]}
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_a_group_that_is_behind_is_led_on_through_the_log(tmp_path, kept):
+    """From an empty directory, or from an older one: state, timers and clock are those of a group that was never away."""
+    batches = [
+        batch([record(0, "a", 0, {"t": 10}), record(1, "b", 2, {"again": 30})], 1, 2),
+        batch([record(2, "a", 20, {"u": 40})], 2, 21),
+        batch([record(4, "b", 22, {})], 5, 30),
+    ]
+    whole, older = opened(tmp_path / "whole"), opened(tmp_path / "older")
+    for number, one in enumerate(batches):
+        whole.take(one)
+        token = whole.commit()
+        if number < kept:
+            older.take(one)
+            older.commit()
+    older.store.close()
+
+    group = opened(tmp_path / "older", token)
+    assert group.store.behind == token
+    group.roll_forward(batches[kept:])
+    assert (group.store.behind, group.commit()) == (None, token)
+    end = batch([], 6, 99)
+    assert told(group.take(end)) == told(whole.take(end)) != {}
+    assert {i: kept.value for i, kept in group.store.load("ab").items()} == {
+        i: kept.value for i, kept in whole.store.load("ab").items()
+    }
+    group.store.close()
+    whole.store.close()
+
+
+def test_a_log_that_leads_elsewhere_is_refused(tmp_path):
+    """Another log, or one that lost records: never state that is nearly right."""
+    group = opened(tmp_path / "group", Token(0, 5, T0 + 9))
+    with pytest.raises(StateError, match="not the one that the state came from"):
+        group.roll_forward([batch([record(0, "a", 0, {})], 0, 9)])
+    group.store.close()
 
 
 EVENTS = st.lists(
