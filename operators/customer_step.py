@@ -9,20 +9,20 @@ next event (`take` does that by itself) or without one (`fire`).
 
 The order for one event is fixed: timers that are due -> seen before? -> profile -> journeys that look at it, by name:
 what forbids, then what enters -> the run from its first step on (`operators.run_steps`). Whatever is remembered is bounded;
-the bounds are named here and in `operators.patterns`. Only entries by key of a journey that says `again: never` are kept
+the bounds are named here and in `operators.pattern`. Only entries by key of a journey that says `again: never` are kept
 for ever.
 """
 
 from typing import Any
 
-from msgspec.structs import replace
 from xxhash import xxh3_64_intdigest
 
 from operators.events import Event
 from operators.expression_values import COMPARED_MAX, alike
 from operators.moment import Moment, Records
-from operators.patterns import ELEMENT, FORBIDDEN, VALUE_CHARACTERS_MAX, time_of, token_of
-from operators.plan import JourneyPlan, Plan, Watch
+from operators.pattern import Match
+from operators.pattern_repeats import token_of
+from operators.plan import JourneyPlan, Plan
 from operators.records import PROFILES, profile_of, storable, to_json, writable
 from operators.run_steps import walk
 from state.customer import Customer, Entry, JourneyMemory
@@ -40,9 +40,6 @@ ATTRIBUTES_MAX = 1_000
 PROFILE_BYTES_MAX = 512 << 10
 """Of one profile as JSON, half of what a broker takes in one record; what would make it larger is not taken in."""
 
-_NO_VALUE = ("",)
-"""The one bucket of a pattern without `by`."""
-
 
 class CustomerStep:
     """The step, for one compiled plan; holds nothing else."""
@@ -51,6 +48,7 @@ class CustomerStep:
         """Bind what every event needs."""
         self.plan = plan
         self._watches = plan.watches
+        self._watches_all = plan.watches_all
         self._zone = plan.zone
 
     def take(self, customer: Customer, customer_id: str, events: list[tuple[Event, int]], records: Records) -> int:
@@ -66,7 +64,8 @@ class CustomerStep:
             How many were duplicates, which change nothing but `seq`.
         """
         moment = Moment(customer, customer_id, records, self._zone)
-        seen, watches_of, journeys = customer.seen, self._watches.get, customer.journeys
+        seen, journeys = customer.seen, customer.journeys
+        watches_of, watches_all = self._watches.get, self._watches_all
         duplicates = 0
         timers = customer.timers
         for event, now in events:
@@ -90,28 +89,18 @@ class CustomerStep:
 
             if event.kind == "identify" and event.properties:
                 _identify(moment)
-            watches = watches_of(event.name)
-            if watches is None:
-                continue
-            scope: dict[str, Any] | None = None
-            for watch in watches:
-                journey = watch.journey
-                if watch.also is not None:
-                    _look_twice(watch, watch.also, moment)
-                    continue
-                if watch.where is not None:
-                    if scope is None:
-                        scope = moment.scope()
-                    scope["journey"] = journey.description
-                    if not watch.where.holds(scope):
-                        continue
-                if event.time < now - journey.pattern.max_age:
-                    _too_late(watch, moment)
-                    continue
+            for journey in watches_of(event.name, watches_all):
                 memory = journeys.get(journey.name)
                 if memory is None:
-                    memory = journeys[journey.name] = JourneyMemory()
-                _look(watch, memory, moment)
+                    memory = JourneyMemory()
+                    matches = journey.pattern.see(memory, event, moment)
+                    if matches or memory.buckets:
+                        journeys[journey.name] = memory
+                else:
+                    matches = journey.pattern.see(memory, event, moment)
+                for match in matches:
+                    if _enter(journey, match, memory, moment):
+                        journey.pattern.use_up(memory, match)
         return duplicates
 
     def fire(self, customer: Customer, customer_id: str, through: int, records: Records) -> None:
@@ -195,95 +184,11 @@ def _as_much_as_fits(profile: dict[str, Any], changed: dict[str, Any], moment: M
     return whole
 
 
-def _look(watch: Watch, memory: JourneyMemory, moment: Moment) -> None:
-    """Let one journey see the event."""
-    event, now = moment.event, moment.now
-    pattern = watch.journey.pattern
-    if watch.anywhere:
-        pattern.see_anywhere(memory, event.time if event.time < now else now, now)
-        return
-    if not pattern.remembers:  # a single event that nothing forbids
-        for value in _NO_VALUE if watch.by is None else watch.by.values(event):
-            _enter(watch, value, memory, moment, [event])
-        return
-    for value in _NO_VALUE if watch.by is None else watch.by.values(event):
-        token = (
-            value
-            if type(value) is str and value[:1] != "\x00" and len(value) < VALUE_CHARACTERS_MAX
-            else token_of(value)
-        )
-        _see(watch, value, token, watch.roles, memory, moment)
-
-
-def _see(watch: Watch, value: object, token: str, roles: int, memory: JourneyMemory, moment: Moment) -> None:
-    """Let the pattern see the event under one value, and the match that it completes enter."""
-    event, now, pattern = moment.event, moment.now, watch.journey.pattern
-    content: Any = None
-    if pattern.keeps_contents:
-        content = _content(event) if watch.journey.keeps_whole_events else event.message_id
-    match = pattern.see(memory, token, event.time if event.time < now else now, roles, now, content)
-    if match is not None:
-        matched = [event]
-        if watch.journey.keeps_whole_events and pattern.keeps_contents:
-            matched = [Event(**memory.contents[token][place]) for place in match]
-        elif pattern.keeps_contents:
-            # Only ids are kept: what is read of the last matched event is what all of them have alike.
-            last = match[-1]
-            matched = [
-                replace(event, message_id=memory.contents[token][last], time=time_of(memory.buckets[token][last]))
-            ]
-        if _enter(watch, value, memory, moment, matched):
-            pattern.use_up(memory, token, match)
-
-
-def _look_twice(wants: Watch, forbids: Watch, moment: Moment) -> None:
-    """Let one journey see an event of a name that it both wants and forbids: once for each value, with all its roles."""
-    journey, event, now = wants.journey, moment.event, moment.now
-    scope = moment.scope()
-    scope["journey"] = journey.description
-    is_wanted = wants.where is None or wants.where.holds(scope)
-    is_forbidden = forbids.where is None or forbids.where.holds(scope)
-    if not is_wanted and not is_forbidden:
-        return
-    if event.time < now - journey.pattern.max_age:
-        if is_wanted:
-            _too_late(wants, moment)
-        return
-    memory = moment.customer.journeys.setdefault(journey.name, JourneyMemory())
-    values: dict[str, object] = {}
-    roles: dict[str, int] = {}
-    for watch, holds, role in ((wants, is_wanted, ELEMENT), (forbids, is_forbidden, FORBIDDEN)):
-        if holds and not watch.anywhere:
-            for value in _NO_VALUE if watch.by is None else watch.by.values(event):
-                token = token_of(value)
-                values.setdefault(token, value)
-                roles[token] = roles.get(token, 0) | role
-    anywhere = is_forbidden and forbids.anywhere
-    for token, value in values.items():
-        _see(wants, value, token, roles[token] | (FORBIDDEN if anywhere else 0), memory, moment)
-    if anywhere:
-        journey.pattern.see_anywhere(memory, event.time if event.time < now else now, now, besides=values)
-
-
-def _too_late(watch: Watch, moment: Moment) -> None:
-    """The event is older than `max_age`: it changes nothing in the journey, and that is said."""
-    if not watch.roles & ELEMENT:
-        return
-    journey, event = watch.journey, moment.event
-    details: dict[str, object] = {"journey": journey.name, "version": journey.version, "message_id": event.message_id}
-    details |= {"event": event.name, "event_time": format_instant(event.time)}
-    if journey.pattern.remembers:
-        moment.tell("late", **details)
-    else:
-        moment.tell("not_entered", reason="late", **details)
-
-
-def _enter(watch: Watch, value: object, memory: JourneyMemory, moment: Moment, matched: list[Event]) -> bool:
-    """Let a match of events that agree in `value` enter the journey, unless something stops it; whether it entered."""
-    journey = watch.journey
+def _enter(journey: JourneyPlan, match: Match, memory: JourneyMemory, moment: Moment) -> bool:
+    """Let a match enter the journey, unless something stops it; whether it entered."""
     key, token = None, ""
     if journey.key is not None:
-        values = [value] if journey.key == watch.by else journey.key.values(moment.event)
+        values = [match.value] if journey.key in journey.pattern.paths else journey.key.values(moment.event)
         if not values:
             _not_entered("no_key", journey, moment, None)
             return False
@@ -297,7 +202,7 @@ def _enter(watch: Watch, value: object, memory: JourneyMemory, moment: Moment, m
                 _not_entered("reentry", journey, moment, key)
             return False
         _remember_entry(memory, token, now, again.period if again.rule == "after" else None)
-    walk(journey, moment, key, matched)
+    walk(journey, moment, key, match)
     return True
 
 
@@ -320,16 +225,3 @@ def _not_entered(reason: str, journey: JourneyPlan, moment: Moment, key: object)
         key=key,
         caused_by=moment.event.message_id,
     )
-
-
-def _content(event: Event) -> dict[str, Any]:
-    """What a pattern keeps of an event, for `first` and `matched`."""
-    return {
-        "kind": event.kind,
-        "name": event.name,
-        "customer_id": event.customer_id,
-        "message_id": event.message_id,
-        "time": event.time,
-        "properties": storable(event.properties),
-        "context": storable(event.context),
-    }

@@ -16,7 +16,7 @@ Records = list[tuple[str, dict[str, Any]]]
 class Moment:
     """The customer, the event that is taken in, the clock, and where to tell what comes of it."""
 
-    __slots__ = ("customer", "customer_id", "event", "now", "records", "zone")
+    __slots__ = ("_names", "customer", "customer_id", "event", "now", "records", "zone")
 
     event: Event
     now: int
@@ -27,6 +27,7 @@ class Moment:
         self.customer_id = customer_id
         self.records = records
         self.zone = zone
+        self._names: dict[str, Any] | None = None
 
     def next_seq(self) -> int:
         """The number of the next record about this customer."""
@@ -44,3 +45,11 @@ class Moment:
         event, profile = self.event, self.customer.profile
         zone = zone_of(profile, event.context, self.zone)
         return {"event": event, "properties": event.properties, "profile": profile, "now": self.now, "zone": zone}
+
+    def names(self, journey: dict[str, Any]) -> dict[str, Any]:
+        """The same for the expressions of one journey, to be read only: all that look at one event share it."""
+        names = self._names
+        if names is None or names["event"] is not self.event or names["profile"] is not self.customer.profile:
+            names = self._names = self.scope()
+        names["journey"], names["now"] = journey, self.now
+        return names

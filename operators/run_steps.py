@@ -5,29 +5,30 @@ None of the steps of this version waits, so a run is over in the moment in which
 
 from typing import Any
 
-from operators.events import Event
 from operators.moment import Moment
+from operators.pattern import Match
 from operators.plan import JourneyPlan, SendPlan
 from operators.records import ACTIONS, PROFILES, action_id_of, instance_of, profile_of
 from operators.templates import TemplateError
 from state.instants import format_instant
 
 
-def walk(journey: JourneyPlan, moment: Moment, key: object, matched: list[Event]) -> None:
+def walk(journey: JourneyPlan, moment: Moment, key: object, match: Match) -> None:
     """Begin a run and walk it to its end.
 
     Args:
         journey: The journey that the customer enters.
         moment: The customer, and the event that completed the match.
         key: The key of the run; None without one.
-        matched: The events of the match, by event time.
+        match: What lets them enter.
     """
-    event, entry = moment.event, matched[-1]
+    event, matched = moment.event, match.events
+    entry = matched[-1]
     instance = instance_of(moment.customer_id, journey.name, key, entry.message_id)
     run = {"journey": journey.name, "version": journey.version, "instance": instance}
     moment.tell("entered", key=key, caused_by=event.message_id, **run)
     scope = moment.scope()
-    scope.update(entry=entry, first=matched[0], matched=matched, journey=journey.description)
+    scope.update(match.names, entry=entry, first=matched[0], matched=matched, journey=journey.description)
     for step in journey.steps:
         at_step = {**run, "step": step.step}
         moment.tell("step", **at_step)

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from operators.definitions import CHANNELS, LATER, STEP_KINDS, Journey, Model, Orchestration, enter_mistakes
+from operators.definition_types import LATER, Model
+from operators.definitions import CHANNELS, STEP_KINDS, Journey, Orchestration, enter_mistakes
 from operators.yaml_lines import Document, Location, read_yaml
 
 ORCHESTRATION = "orchestration.yaml"

@@ -22,9 +22,10 @@ class JourneyMemory(msgspec.Struct, array_like=True, gc=False):
     """What one journey needs to know of one customer."""
 
     buckets: dict[str, list[int]] = {}
-    """By value -> events remembered for the pattern, as `operators.patterns` codes them, in (event time, read) order."""
+    """By value -> events remembered for the pattern, as `operators.pattern_repeats` and `operators.pattern_buckets` code
+    them, in (event time, read) order."""
     contents: dict[str, list[Any]] = {}
-    """By value -> the ids of those events, item for item, or all that they held where templates read it."""
+    """By value -> what is kept of those events, item for item; and what `operators.pattern_absence` waits for."""
     entries: dict[str, Entry] = {}
     """Key -> the last entry."""
 

@@ -198,7 +198,7 @@ def loaded_by(module):
 
 @pytest.mark.parametrize(
     "module",
-    ["operators.customer_step", "operators.patterns", "operators.plan", "operators.workspace", "operators.decode", "state.codec"],
+    ["operators.customer_step", "operators.pattern", "operators.plan", "operators.workspace", "operators.decode", "state.codec"],
 )  # fmt: skip
 def test_the_pure_step_pulls_in_no_engine_no_broker_and_no_database(module):
     """It, and all that it imports in turn, runs without Bytewax, Kafka and RocksDB."""

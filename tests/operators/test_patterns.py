@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import patterns
+from operators import pattern_repeats
 from operators.customer_step import CustomerStep
 from operators.events import Event
-from operators.patterns import (
+from operators.pattern_repeats import (
     BUCKETS_MAX,
     ELEMENT,
     EVENTS_MAX,
     FORBIDDEN,
     VALUE_CHARACTERS_MAX,
-    Pattern,
+    Repeats,
     token_of,
 )
 from operators.plan import compile_plan
@@ -37,7 +37,7 @@ class Shop:
     """One pattern and what it remembers of one customer; events have names, matches are told in them."""
 
     def __init__(self, times=1, within=10, without=None, max_age=LATE):
-        self.pattern = Pattern(times=times, within=within, max_age=max_age, without=without, keeps_contents=True)
+        self.pattern = Repeats(times=times, within=within, max_age=max_age, without=without, keeps_contents=True)
         self.memory = JourneyMemory()
 
     def see(self, name, when, roles=ELEMENT, value="", now=LATE):
@@ -391,7 +391,7 @@ def test_an_event_counts_as_long_as_an_accepted_event_can_still_complete_its_mat
 
 def test_what_no_accepted_event_can_complete_any_more_is_forgotten():
     """Memory does not grow with the log."""
-    pattern = Pattern(times=2, within=10, max_age=20)
+    pattern = Repeats(times=2, within=10, max_age=20)
     memory = JourneyMemory()
     for now in range(0, 100_000, 50):
         pattern.see(memory, "tents", now, ELEMENT, now)
@@ -442,7 +442,7 @@ def test_what_forbids_every_value_is_not_the_value_that_goes_at_the_bound():
 
 def test_values_that_are_over_are_forgotten_before_the_bound():
     """A customer who looks at something else every day keeps a window full of values, not years of them."""
-    pattern = Pattern(times=2, within=10, max_age=20)
+    pattern = Repeats(times=2, within=10, max_age=20)
     memory = JourneyMemory()
     for now in range(0, 200_000, 10):
         pattern.see(memory, f"v{now}", now, ELEMENT, now)
@@ -538,7 +538,7 @@ def run_both(case):
     """The engine's and the oracle's matches, in read-order numbers."""
     times, within, max_age, without, log = case
     shop = Shop(times, within, without, max_age)
-    plain = Pattern(times=times, within=within, max_age=max_age, without=without)
+    plain = Repeats(times=times, within=within, max_age=max_age, without=without)
     plain_memory = JourneyMemory()
     known: dict[str, list[Known]] = {}
     for number, (now, when, roles, value, accepted) in enumerate(log):
@@ -818,4 +818,4 @@ def test_what_is_remembered_of_a_customer_does_not_grow_with_the_log():
 
 def test_the_examples_in_the_docstrings_are_true():
     """Prose that is not executed drifts."""
-    assert doctest.testmod(patterns).failed == 0
+    assert doctest.testmod(pattern_repeats).failed == 0

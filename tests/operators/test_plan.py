@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from operators.patterns import ELEMENT, FORBIDDEN
+from operators.pattern_repeats import ELEMENT, FORBIDDEN
 from operators.plan import compile_plan
 from operators.workspace import read_workspace
 
@@ -38,30 +38,29 @@ def test_only_journeys_that_mention_an_event_look_at_it():
     plan = plan_of(
         named("a", "event: [A, B]"), named("b", "pattern: [{event: B, without: {event: [C, D]}}], within: 1d")
     )
-    looks = {name: [(watch.journey.name, watch.roles) for watch in watches] for name, watches in plan.watches.items()}
-    assert looks == {
-        "A": [("a", ELEMENT)],
-        "B": [("a", ELEMENT), ("b", ELEMENT)],
-        "C": [("b", FORBIDDEN)],
-        "D": [("b", FORBIDDEN)],
+    looks = {name: [journey.name for journey in journeys] for name, journeys in plan.watches.items()}
+    assert looks == {"A": ["a"], "B": ["a", "b"], "C": ["b"], "D": ["b"]}
+    assert plan.watches_all == ()
+    assert [plan.journeys[0].pattern.looks[name].roles for name in "AB"] == [ELEMENT, ELEMENT]
+    assert [plan.journeys[1].pattern.looks[name].roles for name in "BCD"] == [ELEMENT, FORBIDDEN, FORBIDDEN]
+
+
+def test_a_strict_journey_looks_at_events_of_every_name():
+    """Whatever comes between matters; it stands among the others by name, for known names and unknown ones."""
+    strict = "pattern: [{event: B}, {event: C, strict: true}], within: 1d"
+    plan = plan_of(named("b", strict), named("a", "event: A"), named("c", "event: A"))
+    assert {name: [journey.name for journey in journeys] for name, journeys in plan.watches.items()} == {
+        "A": ["a", "b", "c"]
     }
+    assert [journey.name for journey in plan.watches_all] == ["b"]
 
 
-def test_what_forbids_looks_before_what_enters_and_journeys_by_name():
-    """The order in which one event is taken is fixed; one that does both alike is looked at once."""
-    both = "pattern: [{event: A, without: {event: A, over: window}}], within: 1d"
-    watches = plan_of(named("z", both), named("b", both)).watches["A"]
-    assert [(watch.journey.name, watch.roles, watch.also.roles) for watch in watches] == [
-        ("b", ELEMENT, FORBIDDEN),
-        ("z", ELEMENT, FORBIDDEN),
-    ]
-    apart = "pattern: [{event: A, without: {event: B, over: window}}], within: 1d"
-    plan = plan_of(named("z", apart), named("b", apart))
-    assert [(watch.journey.name, watch.roles, watch.also) for watch in plan.watches["A"]] == [
-        ("b", ELEMENT, None),
-        ("z", ELEMENT, None),
-    ]
-    assert [(watch.journey.name, watch.roles) for watch in plan.watches["B"]] == [("b", FORBIDDEN), ("z", FORBIDDEN)]
+def test_an_event_that_is_wanted_and_forbidden_is_looked_at_once():
+    """With both roles: seen twice, it would lie between the first match and itself."""
+    both = "pattern: [{event: A, without: {event: [A, B], where: 'now > 1', over: window}}], within: 1d"
+    looks = the_journey(named("a", both)).pattern.looks
+    assert {name: look.roles for name, look in looks.items()} == {"A": ELEMENT, "B": FORBIDDEN}
+    assert (looks["A"].also, looks["B"].also) == (looks["B"], None)
 
 
 def test_names_of_events_are_taken_as_they_are():
@@ -77,17 +76,17 @@ def test_names_of_events_are_taken_as_they_are():
 def test_a_without_agrees_in_the_value_of_its_element_unless_it_says_otherwise(by, path, anywhere):
     """By default that of the nearest element; `by: any` drops the test."""
     enter = f"pattern: [{{event: A, by: properties.c, without: {{event: B, {by} over: window}}}}], within: 1d"
-    (watch,) = plan_of(named("a", enter)).watches["B"]
-    assert (watch.by.text if watch.by else None, watch.anywhere) == (path, anywhere)
+    look = the_journey(named("a", enter)).pattern.looks["B"]
+    assert (look.by.text if look.by else None, look.anywhere) == (path, anywhere)
 
 
 def test_where_is_compiled_for_its_own_element():
     """That of `without` does not hold for what enters."""
     enter = "pattern: [{event: A, where: 'now > 1', without: {event: A, where: 'now > 2'}}], within: 1d"
-    (enters,) = plan_of(named("a", enter)).watches["A"]
-    assert (enters.also.where.text, enters.where.text) == ("now > 2", "now > 1")
-    (watch,) = plan_of(named("a", "event: A, where: 'now > 3'")).watches["A"]
-    assert watch.where.text == "now > 3"
+    look = the_journey(named("a", enter)).pattern.looks["A"]
+    assert (look.also.where.text, look.where.text) == ("now > 2", "now > 1")
+    look = the_journey(named("a", "event: A, where: 'now > 3'")).pattern.looks["A"]
+    assert look.where.text == "now > 3"
 
 
 def test_expressions_that_are_allowed_and_probably_not_meant_are_warned_of():
@@ -103,7 +102,7 @@ def test_expressions_that_are_allowed_and_probably_not_meant_are_warned_of():
 def test_a_bare_event_is_a_pattern_of_one():
     """Nothing is remembered for it; defaults are the design's."""
     journey = the_journey(named("a"))
-    pattern = journey.pattern
+    pattern = journey.pattern.repeats
     assert (pattern.times, pattern.within, pattern.max_age, pattern.without) == (1, 0, 3 * DAY, None)
     assert not pattern.remembers
     assert not pattern.keeps_contents
@@ -115,7 +114,7 @@ def test_durations_arrive_in_milliseconds():
     enter = "pattern: [{event: A, times: 3}], within: 5d, max_age: 12h, again: after 90m"
     steps = "steps:\n  - {id: s, send: email, template: t, expires: 48h}\n"
     journey = the_journey(named("a", enter).replace(STEPS, steps))
-    assert (journey.pattern.within, journey.pattern.max_age) == (5 * DAY, DAY // 2)
+    assert (journey.pattern.repeats.within, journey.pattern.repeats.max_age) == (5 * DAY, DAY // 2)
     assert (journey.again.rule, journey.again.period) == ("after", 5_400_000)
     assert journey.steps[0].expires == 2 * DAY
 
@@ -123,7 +122,9 @@ def test_durations_arrive_in_milliseconds():
 def test_times_at_least_is_times_for_the_last_element():
     """A final `at_least: n` matches at the nth."""
     for times in "3", "{at_least: 3}":
-        assert the_journey(named("a", f"pattern: [{{event: A, times: {times}}}], within: 5d")).pattern.times == 3
+        assert (
+            the_journey(named("a", f"pattern: [{{event: A, times: {times}}}], within: 5d")).pattern.repeats.times == 3
+        )
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_what_events_held_is_kept_only_where_it_is_read(value, times, ids, whole
     enter = f"pattern: [{{event: A, times: {times}, by: properties.c}}], within: 5d"
     steps = f"steps:\n  - {{id: s, send: email, template: t, with: {{a: [{{b: '{value}'}}]}}}}\n"
     journey = the_journey(named("a", enter).replace(STEPS, steps))
-    assert (journey.pattern.keeps_contents, journey.keeps_whole_events) == (ids, whole)
+    assert (journey.pattern.repeats.keeps_contents, journey.pattern.keeps_whole_events) == (ids, whole)
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ ANY = "\x00any"
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """A compiled pattern of one element. Durations in ms."""
+class Repeats:
+    """How often events of one element must come, and what must not. Durations in ms."""
 
     times: int
     within: int
