@@ -17,13 +17,10 @@ from operators import expression_values as values
 from operators.calendar import WEEKDAYS
 from operators.events import Event
 from operators.expression_comparisons import VARIES, Operand, comparison_code
-from operators.expression_error import ExpressionError, error_at, nearest
+from operators.expression_error import nearest
 from operators.expression_functions import BY_NAME, moment
-from operators.expression_scan import INSTEAD, Scanned
-
-DEPTH_MAX: Final = 64
-"""Far from the limits of Python's compiler, which recurses (100 indents), so that what compiles does not depend on how deep
-the caller's stack is."""
+from operators.expression_scan import INSTEAD
+from operators.expression_tree import Tree
 
 Scope = Mapping[str, object]
 
@@ -68,24 +65,21 @@ class Code(NamedTuple):
     holds: Callable[[Scope], bool]
 
 
-def write_code(text: str, scanned: Scanned, tree: ast.expr, names: frozenset[str], later: Mapping[str, str]) -> Code:
+def write_code(tree: Tree, names: frozenset[str], later: Mapping[str, str]) -> Code:
     """Check the tree, node by node, and compile what is written for it."""
-    writer = _Writer(text, scanned, names, later)
-    writer.check_depth(tree)
-    value = writer.value(tree).code
+    writer = _Writer(tree, names, later)
+    value = writer.value(tree.top).code
     body = "\n".join(writer.lines)
     source = f"def evaluate(scope):\n{body}\n return {value}\ndef holds(scope):\n{body}\n return True if {value} else False\n"
-    module = compile(source, f"<expression {text!r}>", "exec", dont_inherit=True)
+    module = compile(source, f"<expression {tree.text!r}>", "exec", dont_inherit=True)
     surroundings = {**HELPERS, "__builtins__": {}}
     functions = (FunctionType(code, surroundings) for code in module.co_consts if isinstance(code, CodeType))
     return Code(frozenset(writer.names_read), tuple(writer.warnings), *functions)
 
 
-class _Writer:
-    def __init__(self, text: str, scanned: Scanned, names: frozenset[str], later: Mapping[str, str]) -> None:
-        self.text = text
-        self.source = scanned.source.encode()
-        self.durations = scanned.durations
+class _Writer(Tree):
+    def __init__(self, tree: Tree, names: frozenset[str], later: Mapping[str, str]) -> None:
+        super().__init__(tree.text, tree.scanned, tree.top)
         self.names = names
         self.later = later
         self.names_read: set[str] = set()
@@ -95,33 +89,6 @@ class _Writer:
         self.variables = 0
         # What the code written so far has read, in this block and those around it.
         self.known: dict[object, Operand] = {}
-
-    def check_depth(self, tree: ast.expr) -> None:
-        """Refuse what is nested too deeply, without recursion; everything after this may recurse."""
-        level: list[ast.AST] = [tree]
-        for _ in range(DEPTH_MAX):
-            level = [child for node in level for child in ast.iter_child_nodes(node)]
-            if not level:
-                return
-        node = next((node for node in level if isinstance(node, ast.expr)), tree)
-        raise self.error(node, f"more than {DEPTH_MAX} operations deep", "write it as several traits or segments")
-
-    # --- errors
-
-    def place(self, node: ast.expr) -> int:
-        """Where `node` begins in the text; the parser counts bytes, and one bracket that the scanner put in front."""
-        return max(len(self.source[: node.col_offset].decode()) - 1, 0)
-
-    def written(self, node: ast.expr) -> str:
-        """The part of the text that `node` is."""
-        part = self.text[self.place(node) : len(self.source[: node.end_col_offset].decode()) - 1]
-        return part if len(part) <= 40 else f"{part[:37]}..."
-
-    def error(self, node: ast.expr, what: str, instead: str) -> ExpressionError:
-        return error_at(self.text, self.place(node), what, instead)
-
-    def refused(self, node: ast.expr, instead: str) -> ExpressionError:
-        return self.error(node, f"{self.written(node)!r} is not part of the language", instead)
 
     def warn(self, node: ast.expr, what: str, instead: str) -> None:
         self.warnings.append(str(self.error(node, what, instead)))
@@ -315,9 +282,6 @@ class _Writer:
         if not operand.varies and type(operand.constant) not in values.NUMBERS:
             what = f"{self.written(node)} is not a number, so the result is always missing"
             raise self.error(node, what, "write a number or a name")
-
-    def is_duration(self, node: ast.expr) -> bool:
-        return isinstance(node, ast.Name) and self.place(node) + 1 in self.durations
 
     def moment(self, operand: Operand) -> Operand:
         if not operand.varies and type(operand.constant) is not str:

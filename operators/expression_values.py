@@ -44,7 +44,10 @@ def index(owner: Any, key: Any) -> object:
         return read(owner, key) if type(owner) is not dict else owner.get(key)
     if type(owner) in LISTS or type(owner) is str:
         return owner[key] if type(key) is int and -len(owner) <= key < len(owner) else None
-    return owner.get(key) if isinstance(owner, Mapping) and _has(owner, key) else None
+    if not isinstance(owner, Mapping) or key is None:
+        return None
+    # Of a trait by value: what has no events counts 0.
+    return owner.get(key) if _has(owner, key) else getattr(owner, "when_missing", None)
 
 
 def _has(keys: Any, item: Any) -> bool:

@@ -45,15 +45,14 @@ that had other work). On one line:
         -s "evaluate = compile_expression('event.properties.step == 3', scope).evaluate" "evaluate(scope)"
 """
 
-import ast
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final
 
 from operators.expression_code import Scope, write_code
-from operators.expression_error import ExpressionError, error_at
+from operators.expression_error import ExpressionError
 from operators.expression_functions import BY_NAME
-from operators.expression_scan import scan
+from operators.expression_tree import parse
 
 __all__ = ["FUNCTIONS", "Expression", "ExpressionError", "compile_expression"]
 
@@ -91,22 +90,4 @@ def compile_expression(text: str, names: Collection[str], *, later: Mapping[str,
     Raises:
         ExpressionError: it cannot be read or used; whatever `text` is, nothing else is raised.
     """
-    if not isinstance(text, str):
-        raise ExpressionError(f"{text!r} is not an expression: write it as text, in quotes")
-    scanned = scan(text)
-    try:
-        tree = ast.parse(scanned.source, mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        _refuse_unreadable(text, error)
-    return Expression(text, *write_code(text, scanned, tree, frozenset(names), later or {}))
-
-
-def _refuse_unreadable(text: str, error: Exception) -> NoReturn:
-    """What the scanner lets through and the grammar does not, such as `a == * b` or `(,)`."""
-    place = 0
-    if isinstance(error, SyntaxError) and error.offset:
-        place = min(max(error.offset - 2, 0), len(text) - 1)
-    rest = text[place:].strip()
-    what = f"{rest[:20]!r} cannot stand here" if rest else "the expression is not complete"
-    instead = "write values with an operator between each two, such as a == 1 and b is None"
-    raise error_at(text, place, what, instead) from None
+    return Expression(text, *write_code(parse(text), frozenset(names), later or {}))

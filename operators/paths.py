@@ -28,11 +28,13 @@ class Path:
     """A property path of an event. Equal if written alike.
 
     `values(event)` are the values found, in order and without repeats; missing and null ones are none, so a path without
-    `[]` gives none or one. A value may be a list or a dictionary: only what a path with `[]` goes through is opened.
+    `[]` gives none or one. `every(event)` are the same with repeats, for what adds them up. A value may be a list or a
+    dictionary: only what a path with `[]` goes through is opened.
     """
 
     text: str
     values: Callable[[Any], list[object]] = field(repr=False, compare=False)
+    every: Callable[[Any], list[object]] = field(repr=False, compare=False)
 
 
 def compile_path(text: str) -> Path:
@@ -50,7 +52,7 @@ def compile_path(text: str) -> Path:
         raise error_at(text, 0, what, "write one, such as properties.category")
     root, *written = text.split(".")
     if root in _FIELDS and not written:
-        return Path(text, lambda event: [getattr(event, root)])
+        return _path(text, lambda event: [getattr(event, root)])
     if root not in _DATA:
         raise error_at(text, 0, f"{root!r} is not a part of an event", _instead(text, root, written))
     keys: list[tuple[str, bool]] = []
@@ -64,8 +66,14 @@ def compile_path(text: str) -> Path:
         keys.append((found[1], found[2] is not None))
         place += len(segment) + 1
     if any(opened for _, opened in keys):
-        return Path(text, _many_values(root, keys))
-    return Path(text, _one_value(root, [key for key, _ in keys]))
+        every = _many_values(root, keys)
+        return Path(text, lambda event: _distinct(every(event)), every)
+    return _path(text, _one_value(root, [key for key, _ in keys]))
+
+
+def _path(text: str, values: Callable[[Any], list[object]]) -> Path:
+    """A path that finds one value at most."""
+    return Path(text, values, values)
 
 
 def _instead(text: str, root: str, written: list[str]) -> str:
@@ -111,20 +119,18 @@ def _many_values(root: str, keys: list[tuple[str, bool]]) -> Callable[[Any], lis
                 elif type(value) in LISTS:
                     below.extend(value)
             found = below[:PATH_VALUES_MAX]
-        return _distinct(found)
+        return [value for value in found if value is not None]
 
     return values
 
 
 def _distinct(found: list[Any]) -> list[object]:
-    """The values that are there without repeats, by what `==` means in an expression."""
+    """The values without repeats, by what `==` means in an expression."""
     scalars: set[object] = set()
     others: list[object] = []
     distinct: list[object] = []
     budget = [COMPARED_MAX]
     for value in found:
-        if value is None:
-            continue
         kind = type(value)
         if kind in SCALARS:
             mark = (kind is bool, value)  # True is not 1
