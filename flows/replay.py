@@ -36,8 +36,9 @@ from state.errors import OutsideError, SojournError, StateError, UsageError
 from state.keygroups import GROUPS_FOR_FILES
 from state.store import StoreOptions
 
-EPOCH = timedelta(seconds=2)
-"""How often state is written: rarer is fewer writes of a busy customer, and a larger overlay in memory."""
+EPOCH = timedelta(seconds=5)
+"""How often state is written: rarer is fewer writes of a busy customer, and more of them in memory until then (Flink's jobs
+usually have 10 s or more)."""
 
 FILES_MERGED_MAX = 200
 """Files that are open at once; beyond, they are sorted together first. 64 stores need most of the usual 1,024."""

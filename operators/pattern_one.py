@@ -106,17 +106,21 @@ class OneElement:
         if look.anywhere:
             self.repeats.see_anywhere(memory, event.time if event.time < now else now, now)
             return _NONE
+        values = NO_VALUE if look.by is None else look.by.values(event)
         found = _NONE
-        for value in NO_VALUE if look.by is None else look.by.values(event):
-            if not self._remembers:  # a single event that nothing forbids
-                match: Match | None = self._match([event], value, token_of(value), None, moment)
-            else:
-                token = (
-                    value
-                    if type(value) is str and value[:1] != "\x00" and len(value) < VALUE_CHARACTERS_MAX
-                    else token_of(value)
-                )
-                match = self._see_value(value, token, look.roles, memory, event, moment)
+        if not self._remembers:  # a single event that nothing forbids
+            for value in values:
+                match = self._match([event], value, token_of(value), None, moment)
+                if match is not None:
+                    found = [*found, match]
+            return found
+        for value in values:
+            token = (
+                value
+                if type(value) is str and value[:1] != "\x00" and len(value) < VALUE_CHARACTERS_MAX
+                else token_of(value)
+            )
+            match = self._see_value(value, token, look.roles, memory, event, moment)
             if match is not None:
                 found = [*found, match]
         return found
@@ -161,7 +165,8 @@ class OneElement:
         content: Any = None
         if repeats.keeps_contents:
             content = content_of(event) if self.keeps_whole_events else event.message_id
-        places = repeats.see(memory, token, event.time if event.time < now else now, roles, now, content)
+        when = event.time
+        places = repeats.see(memory, token, when if when < now else now, roles, now, content)
         if places is None:
             return None
         events = [event]

@@ -79,12 +79,21 @@ class Repeats:
         buckets = memory.buckets
         bucket = buckets.get(value)
         horizon = now - self.within - self.max_age
+        coded = when << _ROLE_BITS | roles
         if bucket is None:
-            self._make_room(memory, horizon)
+            size = len(buckets)
+            if size >= 8 and not size & (size - 1):  # now and then: at powers of two
+                self._make_room(memory, horizon)
+            if (
+                ANY not in buckets and self.times > 1
+            ):  # nearly always: the first event of its value, which completes nothing
+                buckets[value] = [coded]
+                if self.keeps_contents:
+                    memory.contents[value] = [content or ""]
+                return None
             bucket = buckets[value] = list(buckets.get(ANY, ()))  # read before whatever comes now
             if self.keeps_contents:
                 memory.contents[value] = ["" for _ in bucket]
-        coded = when << _ROLE_BITS | roles
         if not bucket or bucket[-1] >> _ROLE_BITS <= when:  # nearly always: the newest
             place = len(bucket)
             bucket.append(coded)
@@ -205,14 +214,11 @@ class Repeats:
         return True
 
     def _make_room(self, memory: JourneyMemory, horizon: int) -> None:
-        """Before a new bucket: drop those that are over, now and then; and the one longest unused at the bound."""
+        """Before a new bucket: drop those that are over; and the one longest unused at the bound."""
         buckets = memory.buckets
-        size = len(buckets)
-        if size < 8 or size & (size - 1):
-            return
         anywhere = ANY in buckets
         over = [value for value, bucket in buckets.items() if _is_over(bucket, horizon, anywhere and value != ANY)]
-        if not over and size >= BUCKETS_MAX:
+        if not over and len(buckets) >= BUCKETS_MAX:
             # Never the one of what forbids every value: the values to come would be allowed what they are not.
             over = [min((value for value in buckets if value != ANY), key=lambda value: buckets[value][-1])]
         for value in over:

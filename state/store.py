@@ -148,6 +148,7 @@ class KeyGroupStore:
         self._timers = self._db.get_column_family(TIMERS)
         self._timers_handle = self._db.get_column_family_handle(TIMERS)
         self.timers = TimerIndex(self._timer_keys)
+        self._timers_written = False
         self._changed: list[Kept] = []  # by this epoch
         # Two generations of records that were read or written lately: when the young one is full at the end of an epoch, it
         # becomes the old one, which is forgotten. Never within an epoch: what it has changed is nowhere else.
@@ -257,6 +258,7 @@ class KeyGroupStore:
             put(kept.customer_id.encode(), kept.value, handle)
             before.append((kept.customer_id, kept.before))
         timers = list(self.timers.writes())
+        self._timers_written = self._timers_written or bool(timers)
         for deleted, added in timers:  # 2
             if deleted is not None:
                 batch.delete(deleted, self._timers_handle)
@@ -292,7 +294,10 @@ class KeyGroupStore:
     def close(self, flush: bool = False) -> None:
         """Give the directory back. What was not committed is forgotten; `flush` writes what RocksDB has in memory alone."""
         if flush:
-            for family in (self._customers, self._timers, self._meta_family):
+            families = [self._customers, self._meta_family]
+            if self._timers_written:  # flushing nothing takes as long as flushing something
+                families.append(self._timers)
+            for family in families:
                 family.flush()
         # The handles of column families keep RocksDB's lock until they go.
         del self._customers, self._timers, self._meta_family
