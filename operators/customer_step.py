@@ -13,19 +13,18 @@ the bounds are named here and in `operators.pattern`. Only entries by key of a j
 for ever.
 """
 
-from typing import Any
-
 from xxhash import xxh3_64_intdigest
 
+from operators.entries import enter
 from operators.events import Event
-from operators.expression_values import COMPARED_MAX, alike
-from operators.moment import Moment, Records
-from operators.pattern import Match
-from operators.pattern_repeats import token_of
+from operators.holds import TIMER as HOLD_TIMER
+from operators.holds import hold_is_over
+from operators.moment import NO_EVENT, Moment, Records
 from operators.plan import JourneyPlan, Plan
-from operators.records import PROFILES, profile_of, storable, to_json, writable
-from operators.run_steps import walk
-from state.customer import Customer, Entry, JourneyMemory
+from operators.profile import identify
+from operators.run_moves import RunMoves
+from operators.zones import zone_named
+from state.customer import Customer, JourneyMemory
 from state.instants import format_instant
 
 DEDUPE_MS = 86_400_000
@@ -34,11 +33,11 @@ DEDUPE_MS = 86_400_000
 SEEN_MAX = 1_000
 """Message ids remembered per customer, as 64-bit hashes; beyond it the oldest are forgotten first."""
 
-ATTRIBUTES_MAX = 1_000
-"""Attributes of one profile; further new ones are not taken in."""
+ABSENT = "~"
+"""In the name of a timer, in the place of a run's instance: the deadline of an absence. It sorts after all instances."""
 
-PROFILE_BYTES_MAX = 512 << 10
-"""Of one profile as JSON, half of what a broker takes in one record; what would make it larger is not taken in."""
+RETIMES_MAX = 10
+"""Rounds in which runs change the profile that other runs wait for, within one instant: more is a circle."""
 
 
 class CustomerStep:
@@ -47,6 +46,7 @@ class CustomerStep:
     def __init__(self, plan: Plan) -> None:
         """Bind what every event needs."""
         self.plan = plan
+        self._moves = RunMoves(plan)
         self._watches = plan.watches
         self._watches_all = plan.watches_all
         self._zone = plan.zone
@@ -87,8 +87,15 @@ class CustomerStep:
                     break
             seen[digest] = now
 
+            context = event.context
+            if context:
+                zone = context.get("timezone")
+                if zone is not None and zone != customer.zone:
+                    self._move(moment, zone)
             if event.kind == "identify" and event.properties:
-                _identify(moment)
+                self._identify(moment, event)
+            if customer.runs:
+                self._moves.take(moment, event)
             for journey in watches_of(event.name, watches_all):
                 memory = journeys.get(journey.name)
                 if memory is None:
@@ -99,8 +106,12 @@ class CustomerStep:
                 else:
                     matches = journey.pattern.see(memory, event, moment)
                 for match in matches:
-                    if _enter(journey, match, memory, moment):
+                    if enter(journey, match, memory, moment):
                         journey.pattern.use_up(memory, match)
+                if journey.waits_for_absence:
+                    _set_deadlines(journey, memory, moment)
+            if moment.profile_changed:
+                self._retime(moment)
         return duplicates
 
     def fire(self, customer: Customer, customer_id: str, through: int, records: Records) -> None:
@@ -118,11 +129,59 @@ class CustomerStep:
             if due > through:
                 return
             del timers[name]
-            moment.now = due
+            moment.event, moment.timer, moment.now = NO_EVENT, name, due
             self._ring(name, moment)
+            if moment.profile_changed:
+                self._retime(moment)
+            moment.timer = ""
 
     def _ring(self, name: str, moment: Moment) -> None:
         """Do what a timer is for; one of a journey that is gone is for nothing any more."""
+        if name.startswith(HOLD_TIMER):
+            hold_is_over(moment, name)
+            return
+        parts = name.split(" ", 2)
+        if len(parts) != 3:
+            return
+        if parts[1] != ABSENT:
+            self._moves.ring(moment, *parts)
+            return
+        journey, memory = self.plan.newest.get(parts[0]), moment.customer.journeys.get(parts[0])
+        if journey is not None and memory is not None:
+            moment.timer = "absent"
+            match = journey.pattern.due(memory, parts[2], moment)
+            if match is not None and enter(journey, match, memory, moment):
+                journey.pattern.use_up(memory, match)
+            _set_deadlines(journey, memory, moment)
+
+    def _identify(self, moment: Moment, event: Event) -> None:
+        if identify(moment, event.properties, event.message_id) and moment.customer.runs:
+            self._moves.retime(moment)
+
+    def _move(self, moment: Moment, zone: object) -> None:
+        """The customer is in another time zone, or an event names one that there is not."""
+        if isinstance(zone, str) and zone_named(zone) is not None:
+            moment.customer.zone = zone
+            if moment.customer.runs:
+                self._moves.retime(moment)
+
+    def _retime(self, moment: Moment) -> None:
+        """Steps changed the profile: waits for a date of it are over at another time; each such wait may change it again."""
+        for _ in range(RETIMES_MAX):
+            if not moment.profile_changed:
+                return
+            moment.profile_changed = False
+            self._moves.retime(moment)
+        moment.profile_changed = False
+
+
+def _set_deadlines(journey: JourneyPlan, memory: JourneyMemory, moment: Moment) -> None:
+    """Set the timers of the absences that a journey's pattern waits for, as they are now."""
+    timers, prefix = moment.customer.timers, f"{journey.name} {ABSENT} "
+    deadlines = {prefix + token: due for token, due in journey.pattern.deadlines(memory).items()}
+    for name in [name for name in timers if name.startswith(prefix) and name not in deadlines]:
+        del timers[name]
+    timers.update(deadlines)
 
 
 def _forget_seen(seen: dict[int, int], horizon: int) -> None:
@@ -141,87 +200,3 @@ def _forget_seen(seen: dict[int, int], horizon: int) -> None:
         del seen[digest]
     if len(seen) >= SEEN_MAX:
         del seen[next(iter(seen))]
-
-
-def _identify(moment: Moment) -> None:
-    """Take the attributes of an `identify` into the profile."""
-    profile = moment.customer.profile
-    changed: dict[str, Any] = {}
-    budget = [COMPARED_MAX]
-    for name, value in moment.event.properties.items():
-        value = storable(value)  # noqa: PLW2901
-        if name in profile:
-            before = profile[name]
-            # `==` takes true for 1, also inside of lists and objects.
-            if before != value or (type(value) is not str and not alike(before, value, budget)):
-                changed[name] = value
-        elif len(profile) + len(changed) < ATTRIBUTES_MAX:
-            changed[name] = value
-    if not changed:
-        return
-    # Another dictionary, not this one changed: records that are out already show the profile as it was.
-    whole = {**profile, **changed}
-    if len(to_json(whole)) > PROFILE_BYTES_MAX:
-        whole = _as_much_as_fits(profile, changed, moment)
-        if whole == profile:
-            return
-    moment.customer.profile = whole
-    moment.records.append((PROFILES, profile_of(moment.customer, moment.customer_id, moment.now)))
-
-
-def _as_much_as_fits(profile: dict[str, Any], changed: dict[str, Any], moment: Moment) -> dict[str, Any]:
-    """Take the changes that fit, the small ones first: consent is withdrawn even beside an attribute that is too large."""
-    whole, refused, size = dict(profile), [], len(to_json(profile))
-    lengths = {name: len(to_json({name: value})) for name, value in changed.items()}
-    for name in sorted(changed, key=lambda name: (lengths[name], name)):
-        larger = size + lengths[name] - (len(to_json({name: profile[name]})) if name in profile else 0)
-        if larger <= PROFILE_BYTES_MAX:
-            whole[name], size = changed[name], larger
-        else:
-            refused.append(name)
-    reason = f"the profile would have more than {PROFILE_BYTES_MAX:,} bytes"
-    moment.tell("not_stored", attributes=refused, reason=reason, message_id=moment.event.message_id)
-    return whole
-
-
-def _enter(journey: JourneyPlan, match: Match, memory: JourneyMemory, moment: Moment) -> bool:
-    """Let a match enter the journey, unless something stops it; whether it entered."""
-    key, token = None, ""
-    if journey.key is not None:
-        values = [match.value] if journey.key in journey.pattern.paths else journey.key.values(moment.event)
-        if not values:
-            _not_entered("no_key", journey, moment, None)
-            return False
-        key, token = writable(values[0]), token_of(values[0])
-    again, now = journey.again, moment.now
-    if again.remembers:
-        entry = memory.entries.get(token)
-        if entry is not None and not again.is_open(entry.at, now):
-            if not entry.refusal_told:
-                entry.refusal_told = True
-                _not_entered("reentry", journey, moment, key)
-            return False
-        _remember_entry(memory, token, now, again.period if again.rule == "after" else None)
-    walk(journey, moment, key, match)
-    return True
-
-
-def _remember_entry(memory: JourneyMemory, token: str, now: int, period: int | None) -> None:
-    """Note the entry; forget those whose period is over, now and then (they refuse nobody any more)."""
-    entries = memory.entries
-    size = len(entries)
-    if period is not None and size >= 8 and not size & (size - 1):  # at powers of two, as for buckets
-        for over in [name for name, entry in entries.items() if entry.at + period <= now]:
-            del entries[over]
-    entries[token] = Entry(now)
-
-
-def _not_entered(reason: str, journey: JourneyPlan, moment: Moment, key: object) -> None:
-    moment.tell(
-        "not_entered",
-        journey=journey.name,
-        version=journey.version,
-        reason=reason,
-        key=key,
-        caused_by=moment.event.message_id,
-    )

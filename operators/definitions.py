@@ -7,15 +7,25 @@ and never ignored. `operators.workspace` reads the texts and gathers the complai
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictInt, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StrictInt,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
 
-from operators.definition_types import LATER, Duration, Model, Name, Tags, Text, explained
+from operators.definition_types import Duration, EventNames, Model, Name, Tags, Text, explained
 from operators.durations import parse_duration
+from operators.expressions import compile_expression
 from operators.pattern_definitions import PatternFields, pattern_mistakes
-from operators.templates import TEMPLATE_NAMES, TemplateError, compile_value, names_used
+from operators.step_definitions import Step
+from operators.step_types import RUN_NAMES, Condition, PathOrAny, Percent, check_condition, mistake, names_here
 from operators.zones import zone_named
 
 CHANNELS = ("email", "push", "sms", "in_app", "ads", "web", "call_center")
@@ -52,63 +62,75 @@ def enter_mistakes(enter: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, 
     if (enter.get("event") is None) == (enter.get("pattern") is None):
         yield (), "say what enters: either `event` or `pattern`, one of the two"
     yield from pattern_mistakes(enter)
-    pattern = enter.get("pattern")
-    for index, element in enumerate(pattern if isinstance(pattern, list) else ()):
-        if isinstance(element, dict) and element.get("absent") is not None:
-            yield ("pattern", index, "absent"), f"`absent` {LATER}"  # its deadline needs the timers of a customer
 
 
-_TEMPLATE_LATER = ("traits", "segments")
+class Goal(Model):
+    """What the journey is for."""
+
+    event: EventNames = Field(description="Name of the event, or a list of names")
+    where: Condition | None = Field(None, description="Only events for which this expression holds")
+    by: PathOrAny | None = Field(
+        None, description="Path of the value that must be that of the run's key (or pattern); `any` looks at no value"
+    )
+    within: Duration = Field("30d", description="After the entry, in event time, whether or not the run is over")
+    value: Condition | None = Field(None, description="What it is worth: an expression, as in properties.revenue")
 
 
-def _template(value: Any) -> None:
-    compile_value(value, (*TEMPLATE_NAMES, *_TEMPLATE_LATER))
-    for name in sorted(names_used(value) & set(_TEMPLATE_LATER)):
-        raise TemplateError(f"the template uses {name!r}, which {LATER}")
+EXIT_FORMS = ("event", "entered", "left", "when")
+_EXIT_STEPS = ("send", "set", "release")
 
 
-TemplateValue = Annotated[Any, explained(_template)]
+def _exit_step(step: Any) -> Any:
+    if isinstance(step, dict) and not any(kind in step for kind in _EXIT_STEPS):
+        raise mistake(f"what is done at an exit may only {', '.join(_EXIT_STEPS)}; put other steps into the journey")
+    if isinstance(step, dict) and "at" in step:
+        raise mistake("a message at an exit goes out at once, since the run is over; leave `at` out")
+    return step
 
 
-class Send(Model):
-    """A step that sends one message, or starts one task, on a channel."""
-
-    later = ("value", "at", "attach")
-    id: Name | None = Field(None, description="Name of the step; by default its place, counted from 1")
-    send: Name = Field(description="The channel")
-    template: Text = Field(min_length=1, description="Name of the template that the channel's worker fills")
-    with_: dict[str, TemplateValue] = Field({}, alias="with", description="Values for the template; texts are Jinja2")
-    expires: Duration | None = Field(None, description="Counted from reaching the step: a later delivery is of no use")
-    tags: Tags = Field([], description="Added to the journey's tags")
-
-
-STEP_KINDS = ("send", "wait", "wait_for", "branch", "split", "choose", "suppress", "release", "set", "exit", "use")
-_STEPS_NOW = ("send",)
-
-
-def _known_step(value: Any) -> Any:
-    """Refuse a step that is none, or that this version cannot do, before its fields are looked at."""
-    if not isinstance(value, dict):
-        raise PydanticCustomError("step", "a step is a mapping that begins with what it does, as in: send: email")
-    kinds = [kind for kind in STEP_KINDS if kind in value]
-    for kind in kinds:
-        if kind not in _STEPS_NOW:
-            raise PydanticCustomError(
-                "step",
-                f"the step `{{kind}}` {LATER}",
-                {"kind": kind},
-            )
-    if kinds and isinstance(value["send"], (list, dict)):
-        raise PydanticCustomError(
-            "step",
-            f"a list or a choice of channels {LATER}; name one channel, as in: send: email",
+def _when(text: str, info: ValidationInfo) -> str:
+    check_condition(text, info)
+    expression = compile_expression(text, (*RUN_NAMES, *names_here(info)))
+    if "now" in expression.names:
+        raise mistake(
+            f"{text!r} changes with the time, and `when` is looked at only when the customer does something; make a segment "
+            "of it, and write: entered: SEGMENT"
         )
-    if not kinds and not any(key in Send.model_fields for key in value):
-        raise PydanticCustomError("step", "no step that is known; write send")
-    return value
+    return text
 
 
-Step = Annotated[Send, BeforeValidator(_known_step)]
+When = Annotated[Text, AfterValidator(_when)]
+
+
+class ExitRule(Model):
+    """What ends a run from outside."""
+
+    later = ("entered", "left")
+    event: EventNames | None = Field(None, description="Name of the event, or a list of names")
+    when: When | None = Field(None, description="An expression; looked at whenever the customer does anything")
+    where: Condition | None = Field(None, description="With `event`: only events for which this expression holds")
+    by: PathOrAny | None = Field(
+        None, description="With `event`: path of the value that must be that of the run's key (or pattern)"
+    )
+    reason: Annotated[Text, Field(min_length=1, max_length=100)] | None = Field(None, description="Told as the reason")
+    do: list[Annotated[Step, BeforeValidator(_exit_step)]] = Field(
+        [], description="Steps on the way out: send, set, release"
+    )
+
+
+def _exit_rule(rule: Any) -> Any:
+    if isinstance(rule, str) and rule != "goal":
+        raise mistake(f"{rule!r} is no exit rule; write goal, or what ends the run, as in: {{event: Unsubscribed}}")
+    return rule
+
+
+ExitOn = Annotated[
+    Annotated[
+        Annotated[Literal["goal"], Tag("<goal>")] | Annotated[ExitRule, Tag("<exit rule>")],
+        Discriminator(lambda rule: "<goal>" if isinstance(rule, str) else "<exit rule>"),
+    ],
+    BeforeValidator(_exit_rule),
+]
 
 
 VERSION_MAX = 1_000_000_000
@@ -118,12 +140,17 @@ VERSION_MAX = 1_000_000_000
 class Journey(Model):
     """One journey: who enters, and what happens then."""
 
-    later = ("control", "goal", "exit", "params", "use", "migrate", "skip")
     journey: Name = Field(description="Its name, unique in the workspace")
     version: StrictInt = Field(1, ge=1, le=VERSION_MAX, description="Counted up when the journey changes")
     description: Text = Field("", description="The story in a sentence")
     priority: StrictInt = Field(50, ge=0, le=100, description="Between journeys; higher goes first")
     tags: Tags = Field([], description="What caps, consent and suppression speak of")
+    control: Percent = Field("0%", description="Share of customers who walk the journey and are sent nothing")
+    goal: Goal | None = Field(None, description="What the journey is for; watched after the run has ended, too")
+    exit: list[ExitOn] = Field([], description="What ends a run, also in the middle of a wait")
+    migrate: dict[Text, Text] = Field(
+        {}, description="From a step of an older version to the step of this one that its customers go to, or `exit`"
+    )
     enter: Enter
     steps: list[Step] = Field(min_length=1)
 

@@ -1,4 +1,4 @@
-"""One customer at one event: what the parts of the customer step hand to each other."""
+"""One customer at one event or timer: what the parts of the customer step hand to each other."""
 
 from datetime import tzinfo
 from typing import Any
@@ -12,22 +12,47 @@ from state.instants import format_instant
 Records = list[tuple[str, dict[str, Any]]]
 """(topic, record), in the order in which they came about. A profile's is of the moment of its change."""
 
+NO_EVENT = Event("", "", "", "", 0, {}, {})
+
 
 class Moment:
     """The customer, the event that is taken in, the clock, and where to tell what comes of it."""
 
-    __slots__ = ("_names", "customer", "customer_id", "event", "now", "records", "zone")
+    __slots__ = ("_names", "customer", "customer_id", "event", "now", "profile_changed", "records", "timer", "zone")
 
     event: Event
+    """At a timer: `NO_EVENT`."""
+    timer: str
+    """At a timer: what it is for; else empty."""
     now: int
+    profile_changed: bool
+    """Whether a step of a run set attributes since it was last looked at."""
 
     def __init__(self, customer: Customer, customer_id: str, records: Records, zone: tzinfo) -> None:
-        """A customer, and the workspace's zone; `event` and `now` are set for each of their events."""
+        """A customer, and the workspace's zone; `event` (or `timer`) and `now` are set for each."""
         self.customer = customer
         self.customer_id = customer_id
         self.records = records
         self.zone = zone
+        self.event = NO_EVENT
+        self.timer = ""
+        self.profile_changed = False
         self._names: dict[str, Any] | None = None
+
+    @property
+    def cause(self) -> str:
+        """What caused what is told now: the id of the event's message, or the timer and when it was due."""
+        return f"timer:{self.timer}@{format_instant(self.now)}" if self.timer else self.event.message_id
+
+    @property
+    def mover(self) -> Event | None:
+        """The event that is taken in; None at a timer."""
+        return None if self.timer else self.event
+
+    @property
+    def customer_zone(self) -> tzinfo:
+        """Where the customer is: their profile says, else the last event that did, else the workspace."""
+        return zone_of(self.customer.profile, self.customer.zone, self.zone)
 
     def next_seq(self) -> int:
         """The number of the next record about this customer."""
@@ -42,14 +67,19 @@ class Moment:
 
     def scope(self) -> dict[str, Any]:
         """The names that expressions and templates know, but for those of a run."""
-        event, profile = self.event, self.customer.profile
-        zone = zone_of(profile, event.context, self.zone)
-        return {"event": event, "properties": event.properties, "profile": profile, "now": self.now, "zone": zone}
+        event = self.event
+        return {
+            "event": None if self.timer else event,
+            "properties": event.properties,
+            "profile": self.customer.profile,
+            "now": self.now,
+            "zone": self.customer_zone,
+        }
 
     def names(self, journey: dict[str, Any]) -> dict[str, Any]:
         """The same for the expressions of one journey, to be read only: all that look at one event share it."""
         names = self._names
-        if names is None or names["event"] is not self.event or names["profile"] is not self.customer.profile:
+        if names is None or names["event"] is not self.mover or names["profile"] is not self.customer.profile:
             names = self._names = self.scope()
         names["journey"], names["now"] = journey, self.now
         return names

@@ -19,7 +19,6 @@ from operators.pattern_one import Look, OneElement
 from operators.pattern_repeats import ELEMENT, FORBIDDEN, Repeats, token_of
 from operators.pattern_search import Part, Shape, Without
 from operators.pattern_sequence import Elements, Role, Token
-from operators.zones import zone_of
 
 SETTLE = "1m"
 """How long an absence waits at least after its last event was read: a device that was offline sends all it has at once."""
@@ -240,6 +239,5 @@ def _value_token(path: Path) -> Token:
 
 def _day(event: Event, moment: Moment) -> str | None:
     """The day of an event in the customer's zone, as known when it is read."""
-    zone = zone_of(moment.customer.profile, event.context, moment.zone)
     at = _EPOCH + timedelta(milliseconds=min(event.time, moment.now))
-    return at.astimezone(zone).date().isoformat()
+    return at.astimezone(moment.customer_zone).date().isoformat()

@@ -4,20 +4,22 @@ Built once per set of definitions. Entries are dispatched by event name, so a jo
 does not mention; expressions, paths and templates are compiled code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from operators.definitions import AGAIN_PERIOD, Journey, Orchestration, Send
+from operators.definitions import AGAIN_PERIOD, Enter, ExitRule, Goal, Journey, Orchestration
 from operators.durations import parse_duration
+from operators.expressions import Expression
 from operators.paths import Path, compile_path
 from operators.pattern import Pattern
 from operators.pattern_compiler import compile_pattern
-from operators.records import storable, to_json
-from operators.templates import TEMPLATE_NAMES, Render, compile_value, paths_used
+from operators.plan_steps import StepPlan, StepTable, WaitForPlan
+from operators.step_types import parse_percent
+from operators.workspace_json import canonical_json
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,32 @@ class Again:
 
 
 @dataclass(frozen=True)
-class SendPlan:
-    """A step that sends."""
+class GoalPlan:
+    """What a journey is for."""
 
-    step: str
-    channel: str
-    template: str
-    values: Render
-    expires: int | None
-    tags: tuple[str, ...]
+    events: frozenset[str]
+    where: Expression | None
+    by: Path | None
+    looks_at_any: bool
+    """`by: any`: whatever the value, in a keyed run, too."""
+    within: int
+    """After the entry, in event time (ms)."""
+    value: Expression | None
+
+
+@dataclass(frozen=True)
+class ExitRulePlan:
+    """What ends a run from outside."""
+
+    reason: str
+    is_goal: bool = False
+    events: frozenset[str] = frozenset()
+    when: Expression | None = None
+    where: Expression | None = None
+    by: Path | None = None
+    looks_at_any: bool = False
+    first: str | None = None
+    """The first of the steps on the way out."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +79,32 @@ class JourneyPlan:
     pattern: Pattern
     key: Path | None
     again: Again
-    steps: tuple[SendPlan, ...]
+    max_age: int
+    """ms: an older event neither enters nor meets the goal."""
+    first: str | None
+    """The step that a run begins with."""
+    steps: Mapping[str, StepPlan]
+    """All of them by id, those on the way out at an exit, too."""
     description: dict[str, Any] = field(default_factory=dict)
     """What expressions and templates see as `journey`."""
+    control: int = 0
+    """Share of the customers who are sent nothing, in hundredths of a percent."""
+    goal: GoalPlan | None = None
+    exits: tuple[ExitRulePlan, ...] = ()
+    migrate: Mapping[str, str] = field(default_factory=dict)
+    """Step of an older version -> step of this one, or `exit`."""
+    reads: frozenset[str] = frozenset()
+    """Names of events of the match that the run reads: `entry`, `first`, `matched`, and those of the pattern."""
+    goal_reads: frozenset[str] = frozenset()
+    """The same of the goal alone, which is watched when the run is over."""
+    entry_paths: tuple[Path, ...] = ()
+    """What of the entry event goals and exits compare with, where there is no key."""
+    wants_feedback: bool = False
+    """Whether a wait of the journey is for an outcome of its own messages."""
+    waits_for_absence: bool = False
+    """Whether the pattern has deadlines."""
+    unnamed: tuple[str, ...] = ()
+    """Steps that send or wait and have no id of their own."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +123,32 @@ class Plan:
     """What is allowed and probably not meant, such as `x == 'a' or 'b'`."""
     zone: tzinfo
     """The zone of a customer who has none of their own."""
+    newest: Mapping[str, JourneyPlan] = field(default_factory=dict)
+    """Journey name -> the version that entries take."""
+    versions: Mapping[tuple[str, int], JourneyPlan] = field(default_factory=dict)
+    """(name, version) -> that version: the newest, and those that customers inside finish on."""
+    goals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Event name -> journeys, by name, of which some version has a goal of it."""
+    exits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The same for exit rules, but for those of `exits_by_condition`."""
+    exits_by_condition: tuple[str, ...] = ()
+    """Journeys, by name, with an exit that looks at every event."""
+    waits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Event name -> journeys, by name, of which some step waits for it."""
 
 
-def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey]) -> Plan:
-    """Compile definitions that `operators.workspace` found no mistake in."""
-    compiled = [_journey(journey) for journey in sorted(journeys, key=lambda journey: journey.journey)]
+def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey], older: Sequence[Journey] = ()) -> Plan:
+    """Compile definitions that `operators.workspace` found no mistake in.
+
+    Args:
+        orchestration: What holds for all.
+        journeys: The journeys, each in its newest version.
+        older: Versions that nobody enters any more, and that customers inside finish on.
+    """
+    channels = sorted(orchestration.channels)
+    compiled = [_journey(journey, channels) for journey in sorted(journeys, key=lambda journey: journey.journey)]
+    every = [*compiled, *(_journey(journey, channels) for journey in older)]
     names = {name for plan in compiled for name in plan.pattern.names or ()}
-    content = [
-        orchestration.model_dump(mode="json"),
-        [journey.model_dump(mode="json", by_alias=True) for journey in journeys],
-    ]
-    digest = blake2b(to_json(storable(content)), digest_size=16).hexdigest()
     return Plan(
         journeys=tuple(compiled),
         watches={
@@ -99,58 +156,129 @@ def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey]) -> P
             for name in sorted(names)
         },
         watches_all=tuple(plan for plan in compiled if plan.pattern.names is None),
-        hash=digest,
-        channels=tuple(sorted(orchestration.channels)),
-        warnings=tuple(f"{plan.name}: {warning}" for plan in compiled for warning in plan.pattern.warnings),
+        hash=digest_of(orchestration, journeys, older),
+        channels=tuple(channels),
+        warnings=tuple(f"{plan.name}: {warning}" for plan in compiled for warning in plan.pattern.warnings)
+        + tuple(warning for plan in compiled for warning in _warnings(plan)),
         zone=ZoneInfo(orchestration.timezone),
+        newest={plan.name: plan for plan in compiled},
+        versions={(plan.name, plan.version): plan for plan in reversed(every)},
+        goals=_by_event((plan.name, plan.goal.events) for plan in every if plan.goal),
+        exits=_by_event((plan.name, rule.events) for plan in every for rule in plan.exits),
+        exits_by_condition=tuple(sorted({plan.name for plan in every for rule in plan.exits if rule.when})),
+        waits=_by_event(
+            (plan.name, reply.events)
+            for plan in every
+            for step in plan.steps.values()
+            if isinstance(step, WaitForPlan)
+            for reply in step.replies
+        ),
     )
 
 
-def _journey(journey: Journey) -> JourneyPlan:
+def digest_of(orchestration: Orchestration, journeys: Sequence[Journey], older: Sequence[Journey] = ()) -> str:
+    """BLAKE2b-128 of definitions, in hex: of what they say, however the files are written and ordered."""
+    return blake2b(canonical_json(orchestration, journeys, older), digest_size=16).hexdigest()
+
+
+def _by_event(named: Iterable[tuple[str, frozenset[str]]]) -> dict[str, tuple[str, ...]]:
+    """Event name -> names of the journeys that look at it, sorted."""
+    found: dict[str, set[str]] = {}
+    for journey, events in named:
+        for event in events:
+            found.setdefault(event, set()).add(journey)
+    return {event: tuple(sorted(journeys)) for event, journeys in found.items()}
+
+
+def _warnings(plan: JourneyPlan) -> Iterator[str]:
+    for step in plan.unnamed:
+        yield (
+            f"{plan.name}: step {step} sends or waits and has no id of its own; give it one, for its place may change with "
+            "the next version"
+        )
+
+
+def _journey(journey: Journey, channels: Sequence[str]) -> JourneyPlan:
     enter = journey.enter
+    names = tuple(element.as_ for element in enter.elements if element.as_)
+    table = StepTable(journey, channels, names)
+    goal = _goal(journey.goal, table) if journey.goal else None
+    events = ("entry", "first", "matched", *names)
+    goal_reads = frozenset(table.paths_read & set(events))
+    first = table.compile(journey.steps, "", None)
+    exits = tuple(_exit_rule(rule, number, journey, table) for number, rule in enumerate(journey.exit, 1))
+    compared = [one.by for one in (goal, *exits) if one is not None and one.by is not None]
     description = {
         "name": journey.journey,
         "version": journey.version,
         "tags": list(journey.tags),
         "priority": journey.priority,
     }
+    pattern = compile_pattern(enter, description, reads_events=_reads_events(enter, table.paths_read, events))
     return JourneyPlan(
         name=journey.journey,
         version=journey.version,
-        pattern=compile_pattern(enter, description, reads_events=_reads_events(journey)),
+        pattern=pattern,
         key=compile_path(enter.key) if enter.key else None,
         again=_again(enter.again),
-        steps=tuple(_send(step, str(number), journey) for number, step in enumerate(journey.steps, 1)),
+        max_age=parse_duration(enter.max_age),
+        first=first,
+        steps=table.steps,
         description=description,
+        control=parse_percent(journey.control),
+        goal=goal,
+        exits=exits,
+        migrate=dict(journey.migrate),
+        reads=frozenset(root for path in table.paths_read if (root := path.split(".")[0]) in events),
+        goal_reads=goal_reads,
+        # The run's own value is the key, or what the events of the pattern agree in; without either, the entry event's.
+        entry_paths=() if enter.key or pattern.paths else tuple(dict.fromkeys(compared)),
+        wants_feedback=any(
+            reply.outcomes for step in table.steps.values() if isinstance(step, WaitForPlan) for reply in step.replies
+        ),
+        waits_for_absence=any(element.absent for element in enter.elements),
+        unnamed=tuple(table.unnamed),
     )
 
 
-def _reads_events(journey: Journey) -> bool:
-    """Whether templates, or the key, read of earlier events what the event just read need not have alike.
+def _goal(goal: Goal, table: StepTable) -> GoalPlan:
+    return GoalPlan(
+        events=frozenset(goal.event),
+        where=table.expression(goal.where) if goal.where else None,
+        by=compile_path(goal.by) if goal.by not in (None, "any") else None,
+        looks_at_any=goal.by == "any",
+        within=parse_duration(goal.within),
+        value=table.expression(goal.value) if goal.value else None,
+    )
+
+
+def _exit_rule(rule: ExitRule | str, number: int, journey: Journey, table: StepTable) -> ExitRulePlan:
+    if isinstance(rule, str):
+        events = frozenset(journey.goal.event if journey.goal else ())
+        return ExitRulePlan(reason="goal", is_goal=True, events=events)
+    return ExitRulePlan(
+        reason=rule.reason or (rule.event[0] if rule.event and len(rule.event) == 1 else "exit"),
+        events=frozenset(rule.event or ()),
+        when=table.expression(rule.when) if rule.when else None,
+        where=table.expression(rule.where) if rule.where else None,
+        by=compile_path(rule.by) if rule.by not in (None, "any") else None,
+        looks_at_any=rule.by == "any",
+        first=table.compile(rule.do, f"exit.{number}.", None),
+    )
+
+
+def _reads_events(enter: Enter, paths: Iterable[str], events: Collection[str]) -> bool:
+    """Whether the run, or the key, reads of earlier events what the event just read need not have alike.
 
     `entry` is the last matched event by event time, which is an earlier one where events come out of order. Of it, only
     what the events agree in (`by`) is at hand without keeping what they held.
     """
-    enter = journey.enter
     elements = enter.elements
     by = elements[0].by if len(elements) == 1 else None
     if enter.key is not None and enter.key != by:
         return True
     alike = {f"entry.{by}"} if by and "[]" not in by else set()
-    paths = frozenset().union(*(paths_used(step.with_) for step in journey.steps))
-    names = ("entry", "first", "matched", *(element.as_ for element in elements if element.as_))
-    return any(path.split(".")[0] in names and path not in alike for path in paths)
-
-
-def _send(step: Send, place: str, journey: Journey) -> SendPlan:
-    return SendPlan(
-        step=step.id or place,
-        channel=step.send,
-        template=step.template,
-        values=compile_value(step.with_, TEMPLATE_NAMES),
-        expires=parse_duration(step.expires) if step.expires else None,
-        tags=tuple(dict.fromkeys([*journey.tags, *step.tags])),
-    )
+    return any(path.split(".")[0] in events and path not in alike for path in paths)
 
 
 def _again(rule: str) -> Again:

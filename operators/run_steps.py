@@ -1,69 +1,336 @@
-"""A run: one customer's walk through the steps of a journey.
+"""A run: one customer's walk through the steps of a journey, from one wait to the next.
 
-None of the steps of this version waits, so a run is over in the moment in which it begins.
+`begin` starts one at an entry; `operators.run_moves` goes on with one when an event or a timer moves it. A walk goes on
+until a step holds it (`HOLD`), or the run is over. What a run keeps between two moments is a `state.runs.Run`; a run that no
+step holds leaves nothing behind but what its goal is watched for.
+
+Bounds: `RUNS_MAX` runs of a journey under way for one customer, and as many that are over and watched for their goal, of
+which the oldest is forgotten first.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
+from operators.chance import arm_of, is_control
+from operators.events import Event
+from operators.holds import release, release_run, suppress
+from operators.kept_events import keep, read_kept
 from operators.moment import Moment
 from operators.pattern import Match
-from operators.plan import JourneyPlan, SendPlan
-from operators.records import ACTIONS, PROFILES, action_id_of, instance_of, profile_of
-from operators.templates import TemplateError
+from operators.pattern_repeats import token_of
+from operators.plan import JourneyPlan
+from operators.plan_steps import (
+    BackPlan,
+    BranchPlan,
+    ExitPlan,
+    ReleasePlan,
+    SendPlan,
+    SetPlan,
+    SplitPlan,
+    StepPlan,
+    SuppressPlan,
+    WaitForPlan,
+    WaitPlan,
+)
+from operators.profile import set_attributes
+from operators.records import PROFILES, instance_of, profile_of
+from operators.run_waits import deadline
+from operators.sends import send
 from state.instants import format_instant
+from state.runs import Run
+
+RUNS_MAX = 64
+"""Instances of one journey under way for one customer: more keys than anyone shops in at once, and small to store."""
+
+HOLD: Final = "\x00hold"
+OVER: Final = "\x00over"
+"""What a step gives instead of the next one: the run waits at it; the run is over."""
 
 
-def walk(journey: JourneyPlan, moment: Moment, key: object, match: Match) -> None:
-    """Begin a run and walk it to its end.
+class Walk:
+    """One run on its way, within one moment."""
+
+    __slots__ = ("_match", "_scope", "event", "journey", "moment", "passed", "reason", "run", "stored", "went_back")
+
+    def __init__(
+        self, journey: JourneyPlan, moment: Moment, run: Run, event: Event | None, stored: bool = True
+    ) -> None:
+        """A run of the customer of the moment.
+
+        Args:
+            journey: The version that the run is on.
+            moment: The customer, and the clock.
+            run: It; changed.
+            event: What moves the run; None for a timer.
+            stored: Whether the run is among those of the customer's record already.
+        """
+        self.journey = journey
+        self.moment = moment
+        self.run = run
+        self.event = event
+        self.stored = stored
+        self.reason = "completed"
+        self._match: Match | None = None
+        self._scope: dict[str, Any] | None = None
+        self.went_back = False
+        self.passed: set[str] = set()
+
+    def begin(self, match: Match) -> None:
+        """Walk from the first step on."""
+        self._match = match
+        self.go(self.journey.first)
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """What every record about the run carries."""
+        return {"journey": self.journey.name, "version": self.run.version, "instance": self.run.instance}
+
+    def tell(self, fact: str, **details: object) -> None:
+        """Tell a fact about the run."""
+        self.moment.tell(fact, **self.ids, **details)
+
+    def scope(self) -> dict[str, Any]:
+        """The names that the run's expressions and templates know; made once for each part of the walk."""
+        scope = self._scope
+        if scope is None:
+            scope = self.moment.scope()
+            event = self.event
+            scope["event"] = event
+            scope["properties"] = event.properties if event is not None else {}
+            scope["journey"] = self.journey.description
+            match = self._match
+            matched, names = read_kept(self.run) if match is None else (match.events, match.names)
+            if matched:
+                scope.update(names, entry=matched[-1], first=matched[0], matched=matched)
+            self._scope = scope
+        return scope
+
+    def changed(self) -> None:
+        """The profile changed: what is read from now on shows it."""
+        self._scope = None
+
+    # --- from step to step
+
+    def go(self, step_id: str | None) -> None:
+        """Walk on from a step until one holds the run; None is the end of the run."""
+        steps = self.journey.steps
+        while step_id is not None:
+            step = steps[step_id]
+            step_id = _HANDLERS[type(step)](self, step)
+            if step_id is HOLD or step_id is OVER:
+                return
+        self.end(self.reason)
+
+    def reach(self, step: StepPlan, **details: object) -> None:
+        """Tell that a step was reached, and count it."""
+        self.run.step = step.step
+        self.run.since = self.moment.now
+        self.tell("step", step=step.step, **details)
+
+    def hold(self, due: int) -> str:
+        """Wait at the step that was reached last, until `due` (ms) at the latest."""
+        run, customer = self.run, self.moment.customer
+        customer.timers[timer_of(self.journey.name, run)] = due
+        self.tell("waiting", step=run.step, until=format_instant(due))
+        if not self.stored:
+            self.keep(self.journey.reads)
+            customer.runs.setdefault(self.journey.name, []).append(run)
+            self.stored = True
+            self.tell_profile()
+        return HOLD
+
+    def keep(self, reads: frozenset[str]) -> None:
+        """Keep of the matched events what is read later."""
+        if self._match is not None:
+            keep(self.run, self._match, reads)
+
+    def end(self, reason: str) -> None:
+        """The run is over; its goal may still be met."""
+        run, customer, journey = self.run, self.moment.customer, self.journey
+        customer.timers.pop(timer_of(journey.name, run), None)
+        if customer.holds:
+            release_run(self.moment, run.instance)
+        self.tell("exited", reason=reason)
+        run.step = ""
+        runs = customer.runs.get(journey.name)
+        if self.stored and runs is not None:
+            runs.remove(run)
+        if journey.goal is not None and not run.converted:
+            self._watch(runs)
+        elif runs is not None and not runs:
+            del customer.runs[journey.name]
+        if self.stored:
+            self.tell_profile()
+        self.stored = True
+
+    def _watch(self, runs: list[Run] | None) -> None:
+        """Keep the run for its goal alone."""
+        run, journey = self.run, self.journey
+        if self.stored:
+            if not journey.goal_reads:
+                run.events, run.names = [], {}
+        else:
+            self.keep(journey.goal_reads)
+        run.visits, run.backs, run.held, run.actions, run.arms, run.exposed = {}, {}, [], {}, {}, []
+        if runs is None:
+            runs = self.moment.customer.runs[journey.name] = []
+        over = [one for one in runs if not one.step]
+        for one in over:
+            if is_past(one, journey, self.moment.now) or (one is over[0] and len(over) >= RUNS_MAX):
+                runs.remove(one)
+        runs.append(run)
+
+    def tell_profile(self) -> None:
+        """The profile has other running journeys."""
+        moment = self.moment
+        moment.records.append((PROFILES, profile_of(moment.customer, moment.customer_id, moment.now)))
+
+
+def begin(journey: JourneyPlan, moment: Moment, key: object, value: str, match: Match) -> None:
+    """Begin a run and walk it to its first wait, or its end.
 
     Args:
         journey: The journey that the customer enters.
-        moment: The customer, and the event that completed the match.
-        key: The key of the run; None without one.
-        match: What lets them enter.
+        moment: The customer, and the event or timer that completed the match.
+        key: The key of the run as records show it; None without one.
+        value: Its token; without a key that of what the matched events agree in; empty where there is neither.
+        match: What lets the customer in.
     """
-    event, matched = moment.event, match.events
-    entry = matched[-1]
-    instance = instance_of(moment.customer_id, journey.name, key, entry.message_id)
-    run = {"journey": journey.name, "version": journey.version, "instance": instance}
-    moment.tell("entered", key=key, caused_by=event.message_id, **run)
-    scope = moment.scope()
-    scope.update(match.names, entry=entry, first=matched[0], matched=matched, journey=journey.description)
-    for step in journey.steps:
-        at_step = {**run, "step": step.step}
-        moment.tell("step", **at_step)
-        _send(step, moment, at_step, scope)
-    moment.tell("exited", reason="completed", **run)
-
-
-def _send(step: SendPlan, moment: Moment, at_step: dict[str, Any], scope: dict[str, Any]) -> None:
-    """Emit one action, or say why not."""
-    customer, customer_id, now, channel = moment.customer, moment.customer_id, moment.now, step.channel
-    try:
-        values = step.values(scope)
-    except TemplateError as error:
-        moment.tell("withheld", channel=channel, gate="template", then="dropped", error=str(error), **at_step)
-        return
-    action_id = action_id_of(
-        customer_id, at_step["journey"], at_step["version"], at_step["instance"], step.step, channel, attempt=1
+    entry = match.events[-1]
+    run = Run(
+        instance=instance_of(moment.customer_id, journey.name, key, entry.message_id),
+        version=journey.version,
+        entered_at=moment.now,
+        entry_time=min(entry.time, moment.now),
+        key=key,
+        value=value,
     )
-    action = {
-        **at_step,
-        "action_id": action_id,
-        "seq": moment.next_seq(),
-        "customer_id": customer_id,
-        "channel": channel,
-        "kind": "send",
-        "arm": None,
-        "template": step.template,
-        "with": values,
-        "to": {},
-        "tags": step.tags,
-        "decided_at": format_instant(now),
-        "expires_at": format_instant(now + step.expires) if step.expires is not None else None,
-        "caused_by": moment.event.message_id,
-    }
-    moment.records.append((ACTIONS + channel, action))
-    moment.tell("sent", action_id=action_id, channel=channel, template=step.template, **at_step)
-    customer.contacts[channel] = now
-    moment.records.append((PROFILES, profile_of(customer, customer_id, now)))
+    if journey.entry_paths:
+        run.values = {path.text: [token_of(one) for one in path.values(entry)] for path in journey.entry_paths}
+    walk = Walk(journey, moment, run, moment.mover, stored=False)
+    walk.tell("entered", key=key, caused_by=moment.cause)
+    if journey.control and is_control(journey.name, moment.customer_id, journey.control):
+        run.is_control = True
+        walk.tell("held_out")
+    walk.begin(match)
+
+
+def timer_of(journey: str, run: Run) -> str:
+    """The name of a run's timer; a space sorts before all that names are made of, so names sort part by part."""
+    return f"{journey} {run.instance} {run.step}"
+
+
+def is_past(run: Run, journey: JourneyPlan, now: int) -> bool:
+    """Whether no event that is still taken can be in the window of the goal."""
+    goal = journey.goal
+    return goal is None or now > run.entry_time + goal.within + journey.max_age
+
+
+# --- what each kind of step does: the next step, None for the end of the run, HOLD or OVER
+
+
+def _send(walk: Walk, step: SendPlan) -> str | None:
+    walk.reach(step)
+    if step.at is not None:
+        return walk.hold(step.at.next_after(walk.moment.now, walk.moment.customer_zone))
+    send(walk, step)
+    return step.next
+
+
+def _wait(walk: Walk, step: WaitPlan) -> str | None:
+    walk.reach(step)
+    run = walk.run
+    due = deadline(step.delay, run, walk.moment, walk.scope)
+    if due is None:
+        walk.end("no_date")
+        return OVER
+    return walk.hold(due) if due > walk.moment.now else step.next
+
+
+def _wait_for(walk: Walk, step: WaitForPlan) -> str | None:
+    walk.reach(step)
+    run = walk.run
+    run.held = []
+    if walk.went_back:
+        walk.went_back = False
+    elif run.backs:
+        run.backs = {name: count for name, count in run.backs.items() if not name.startswith(f"{step.step}.")}
+    due = deadline(step.delay, run, walk.moment, walk.scope)
+    if due is None:
+        walk.end("no_date")
+        return OVER
+    if due > walk.moment.now:
+        return walk.hold(due)
+    walk.passed.add(step.step)
+    return step.next
+
+
+def _back(walk: Walk, step: BackPlan) -> str | None:
+    """Back to the wait; not to one whose deadline is over already, which would go round for ever."""
+    if step.wait in walk.passed:
+        return step.next
+    if step.most is not None:
+        count = walk.run.backs.get(step.step, 0)
+        if count >= step.most:
+            return step.next
+        walk.run.backs[step.step] = count + 1
+    walk.went_back = True
+    return step.wait
+
+
+def _branch(walk: Walk, step: BranchPlan) -> str | None:
+    for number, (when, then) in enumerate(step.ways, 1):
+        if when is None or when.holds(walk.scope()):
+            walk.reach(step, branch=number)
+            return then
+    walk.reach(step, branch=None)
+    return step.next
+
+
+def _split(walk: Walk, step: SplitPlan) -> str | None:
+    walk.reach(step)
+    arm = arm_of(step.name, walk.moment.customer_id, [(name, weight) for name, weight, _ in step.arms])
+    if walk.run.arms.get(step.name) != arm:
+        walk.run.arms[step.name] = arm
+        walk.tell("assigned", step=step.step, name=step.name, arm=arm)
+    return next(then for name, _, then in step.arms if name == arm)
+
+
+def _suppress(walk: Walk, step: SuppressPlan) -> str | None:
+    walk.reach(step)
+    suppress(walk, step)
+    return step.next
+
+
+def _release(walk: Walk, step: ReleasePlan) -> str | None:
+    walk.reach(step)
+    release(walk, step)
+    return step.next
+
+
+def _set(walk: Walk, step: SetPlan) -> str | None:
+    walk.reach(step)
+    if set_attributes(walk.moment, [(name, evaluate(walk.scope())) for name, evaluate in step.attributes], walk.ids):
+        walk.moment.profile_changed = True
+        walk.changed()
+    return step.next
+
+
+def _exit(walk: Walk, step: ExitPlan) -> str | None:
+    walk.reach(step)
+    walk.end(step.reason)
+    return OVER
+
+
+_HANDLERS: dict[type, Callable[[Walk, Any], str | None]] = {
+    SendPlan: _send,
+    WaitPlan: _wait,
+    WaitForPlan: _wait_for,
+    BackPlan: _back,
+    BranchPlan: _branch,
+    SplitPlan: _split,
+    SuppressPlan: _suppress,
+    ReleasePlan: _release,
+    SetPlan: _set,
+    ExitPlan: _exit,
+}

@@ -125,7 +125,7 @@ def _finalize(value: Any) -> Any:
     if value is None:
         raise TemplateError("a null is printed; write |default('...', true) for what to print instead")
     if isinstance(value, (dict, list, tuple)):
-        return _plain(value)
+        return plain(value)
     return _data(value)
 
 
@@ -165,7 +165,7 @@ def compile_value(value: Any, names: Collection[str], depth: int = 0) -> Render:
     if isinstance(value, (list, tuple)):
         items = [compile_value(item, names, depth + 1) for item in value]
         return lambda scope: [item(scope) for item in items]
-    return _constant(_plain(value))
+    return _constant(plain(value))
 
 
 def names_used(value: Any) -> frozenset[str]:
@@ -242,7 +242,7 @@ def _single_expression(tree: nodes.Template, text: str) -> str | None:
 def _guarded(text: str, render: Render) -> Render:
     def guarded(scope: Mapping[str, Any]) -> Any:
         try:
-            return _plain(render(scope))
+            return plain(render(scope))
         except TemplateError:
             raise
         except Exception as error:
@@ -253,7 +253,7 @@ def _guarded(text: str, render: Render) -> Render:
     return guarded
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """The value as JSON can hold it."""
     if isinstance(value, Undefined):
         str(value)  # StrictUndefined raises with the name of what is missing
@@ -271,13 +271,13 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if depth > DEPTH_MAX:
         raise TemplateError(f"a value is nested more than {DEPTH_MAX} deep")
     if isinstance(value, dict):
-        return {_text(str(key)): _plain(part, depth + 1) for key, part in value.items()}
+        return {_text(str(key)): plain(part, depth + 1) for key, part in value.items()}
     if isinstance(value, (set, frozenset)):
         value = sorted(value, key=str)
     if isinstance(value, (list, tuple)):
-        return [_plain(item, depth + 1) for item in value]
+        return [plain(item, depth + 1) for item in value]
     if hasattr(type(value), "expression_names"):
-        return {name: _plain(getattr(value, name), depth + 1) for name in sorted(type(value).expression_names)}
+        return {name: plain(getattr(value, name), depth + 1) for name in sorted(type(value).expression_names)}
     return _data(value)
 
 

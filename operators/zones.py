@@ -1,4 +1,4 @@
-"""Which time zone a customer lives in: their profile says, else the event's context, else the workspace."""
+"""Which time zone a customer lives in: their profile says, else the context of their last event that did, else the workspace."""
 
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -20,10 +20,10 @@ def zone_named(name: str) -> tzinfo | None:
         return None
 
 
-def zone_of(profile: Mapping[str, Any], context: Mapping[str, Any], default: tzinfo) -> tzinfo:
-    """The customer's zone; a name that is none counts as not given."""
-    for given in (profile.get("timezone"), context.get("timezone")):
-        zone = zone_named(given) if isinstance(given, str) and given else None
-        if zone is not None:
-            return zone
-    return default
+def zone_of(profile: Mapping[str, Any], last_seen: str, default: tzinfo) -> tzinfo:
+    """The customer's zone: their profile's, else the last one that an event named; a name that is none is not given."""
+    given = profile.get("timezone")
+    zone = zone_named(given) if isinstance(given, str) and given else None
+    if zone is None and last_seen:
+        zone = zone_named(last_seen)
+    return default if zone is None else zone

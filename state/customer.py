@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from state.runs import Hold, Run
+
 
 class Entry(msgspec.Struct, array_like=True, gc=False):
     """The last entry of a customer into a journey under one key."""
@@ -45,6 +47,12 @@ class Customer(msgspec.Struct, array_like=True, gc=False):
     """Journey name -> its memory."""
     timers: dict[str, int] = {}
     """Name of a timer -> when it is due, in log time (ms). Of those due at one time, names order the firing."""
+    runs: dict[str, list[Run]] = {}
+    """Journey -> runs under way, and runs that are over and watched for the goal; in the order of entry."""
+    holds: dict[str, dict[str, dict[str, Hold]]] = {}
+    """Channel -> tag (empty: every message) -> holder -> what it holds back."""
+    zone: str = ""
+    """The last time zone that the context of an event named."""
 
 
 class GroupMeta(msgspec.Struct, array_like=True):

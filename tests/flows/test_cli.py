@@ -303,7 +303,7 @@ def workspace(directory: Path, **files: str) -> Path:
     return directory
 
 
-GOOD = "journey: good\nenter: {event: Product Viewed}\nsteps:\n  - send: email\n    template: t\n"
+GOOD = "journey: good\nenter: {event: Product Viewed}\nsteps:\n  - id: s\n    send: email\n    template: t\n"
 
 
 def test_check_says_that_all_is_well(sojourn: Sojourn, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.customer_step import ATTRIBUTES_MAX, DEDUPE_MS, PROFILE_BYTES_MAX, SEEN_MAX, CustomerStep
+from operators.customer_step import DEDUPE_MS, SEEN_MAX, CustomerStep
 from operators.decode import decode
 from operators.events import Event
 from operators.plan import compile_plan
+from operators.profile import ATTRIBUTES_MAX, PROFILE_BYTES_MAX
 from operators.records import to_json
 from operators.workspace import read_workspace
 from state.codec import decode_customer, encode_customer
@@ -605,7 +606,7 @@ steps: [{id: s, send: email, template: t}]
 
 
 def test_clock_times_in_expressions_are_of_the_customers_zone():
-    """The profile's, else the context's, else the workspace's; a name that is no zone counts as none."""
+    """The profile's, else that of the last context that had one, else the workspace's; a name that is no zone counts as none."""
     journey = """
 journey: at-nine
 enter: {event: E, where: "hour(event.time) == 9", again: always}
@@ -624,7 +625,8 @@ steps: [{id: s, send: email, template: t}]
     shopper = Shopper(journey)
     assert zone_of(shopper) == ["Europe/Berlin"]
     assert zone_of(shopper, {"timezone": "Asia/Tokyo"}) == ["Asia/Tokyo"]
-    assert zone_of(shopper, {"timezone": "Middle-earth/Shire"}) == ["Europe/Berlin"]
+    assert zone_of(shopper, {"timezone": "Middle-earth/Shire"}) == ["Asia/Tokyo"]
+    assert zone_of(shopper) == ["Asia/Tokyo"]
     shopper.take(identify("i1", {"timezone": "America/New_York"}))
     assert zone_of(shopper, {"timezone": "Asia/Tokyo"}) == ["America/New_York"]
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from state.codec import FORMAT, Token, Undo, decode, decode_customer, encode, encode_customer
 from state.customer import Customer, Entry, GroupMeta, JourneyMemory
 from state.errors import StateError, StateFormatError
+from state.runs import Hold, Run
 from state.timer_index import timer_key
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -56,18 +57,56 @@ META = GroupMeta(
     rejected={"not_json": 2},
     actions={"category-interest": {"email": 1}},
 )
+RUN = Run(
+    instance="0f" * 16,
+    version=2,
+    entered_at=1_767_225_600_006,
+    entry_time=1_767_225_600_000,
+    key="tents",
+    value="tents",
+    step="2.else.1",
+    since=1_767_225_600_007,
+    visits={"offer": 2},
+    backs={"w.1.again": 1},
+    events=[{"kind": "track", "name": "Cart Viewed", "properties": {"n": [1, None]}, "time": 1}],
+    names={"seen": [0]},
+    held=[1, {"kind": "track", "name": "Cart Viewed"}],
+    actions={"0e" * 16: "offer"},
+    arms={"subject": "b"},
+    exposed=["subject"],
+    values={"properties.cart": ["c-1", "\x007"]},
+    is_control=True,
+    converted=True,
+    refusal_told=True,
+)
+WITH_RUNS = replace(
+    CUSTOMER,
+    timers={"cart-recovery 0f0f 2": 1_767_225_600_005, "": 0},
+    runs={"cart-recovery": [RUN, Run("0a" * 16, 1, 0, 0)]},
+    holds={
+        "ads": {
+            "retirement": {
+                "retirement-interest hold tents": Hold("retirement-interest", 1, "0f" * 16, "hold", 1, 5, 10),
+                "retirement-interest quiet 0f0f": Hold("retirement-interest", 1, "0f" * 16, "quiet", 1, 5),
+            }
+        }
+    },
+    zone="Europe/Berlin",
+)
 WITH_TIMERS = replace(CUSTOMER, timers={"cart-recovery 0f0f 2": 1_767_225_600_005, "": 0})
 UNDO = Undo(encode(META), [("c-1", bytes.fromhex((GOLDEN / "1-customer.hex").read_text("ascii"))), ("\u00e9", None)])
 OLDER = {
     "customer": CUSTOMER,
     "customer-new": Customer(),
+    "customer-with-timers": WITH_TIMERS,
+    "customer-with-timers-new": Customer(),
     "undo": UNDO,
     "undo-of-the-first-epoch": Undo(None, []),
 }
 """What golden files hold that were written before a field was added: it has its default."""
 VALUES = {
-    "customer-with-timers": WITH_TIMERS,
-    "customer-with-timers-new": Customer(),
+    "customer-with-runs": WITH_RUNS,
+    "customer-with-runs-new": Customer(),
     "group-meta": META,
     "group-meta-fresh": GroupMeta(0, 1),
     "undo-with-timers": replace(UNDO, timers=[(timer_key(5, "c-1"), timer_key(6, "c-1")), (None, b"k"), (b"l", None)]),
@@ -215,9 +254,9 @@ def test_bytes_that_are_cut_off_or_go_on_are_refused(name):
 @pytest.mark.parametrize(
     ("name", "form"),
     [
-        ("customer-with-timers", GroupMeta),
-        ("customer-with-timers", Undo),
-        ("customer-with-timers", Token),
+        ("customer-with-runs", GroupMeta),
+        ("customer-with-runs", Undo),
+        ("customer-with-runs", Token),
         ("group-meta", Customer),
         ("group-meta", Undo),
         ("undo", Customer),
@@ -233,7 +272,7 @@ def test_a_record_of_another_kind_is_refused(name, form):
         read(golden(name), form)
 
 
-@pytest.mark.parametrize("name", ["customer-with-timers", "group-meta", "undo-with-timers", "token"])
+@pytest.mark.parametrize("name", ["customer-with-runs", "group-meta", "undo-with-timers", "token"])
 def test_damaged_bytes_are_a_record_or_are_refused(name):
     """A flipped bit may change a number unseen; nothing but `StateFormatError` ever comes of it."""
     random, stored, form = Random(1), golden(name), type(VALUES[name])

@@ -1,0 +1,84 @@
+"""Entries: whether a match, a segment or a schedule lets a customer into a journey, and the run that begins then."""
+
+from collections.abc import Sequence
+
+from operators.moment import Moment
+from operators.pattern import Match
+from operators.pattern_repeats import token_of
+from operators.plan import JourneyPlan
+from operators.records import writable
+from operators.run_steps import RUNS_MAX, Walk, begin
+from state.customer import Entry, JourneyMemory
+from state.runs import Run
+
+
+def enter(journey: JourneyPlan, match: Match, memory: JourneyMemory, moment: Moment) -> bool:
+    """Let a match enter the journey, unless something stops it; whether a run began.
+
+    Args:
+        journey: In its newest version.
+        match: What lets the customer in.
+        memory: What the journey knows of the customer; changed.
+        moment: The customer, and the event or timer that completed the match.
+    """
+    key, token, value = None, "", match.token
+    if journey.key is not None:
+        keys: Sequence[object] = [match.value]
+        if journey.key not in journey.pattern.paths:
+            keys = journey.key.values(moment.mover or match.events[-1])
+        if not keys:
+            _refuse("no_key", journey, moment, None)
+            return False
+        key, token = writable(keys[0]), token_of(keys[0])
+        value = token
+    runs = moment.customer.runs.get(journey.name)
+    running = [run for run in runs if run.step] if runs else []
+    mine = running if journey.key is None else [run for run in running if run.value == token]
+    again, now = journey.again, moment.now
+    if again.remembers:
+        entry = memory.entries.get(token)
+        if entry is not None and not again.is_open(entry.at, now):
+            if not entry.refusal_told:
+                entry.refusal_told = True
+                _refuse("reentry", journey, moment, key)
+            return False
+    elif again.rule == "after_exit" and mine:
+        if not mine[-1].refusal_told:
+            mine[-1].refusal_told = True
+            _refuse("reentry", journey, moment, key)
+        return False
+    if len(running) - len(mine) >= RUNS_MAX:
+        _refuse("instances", journey, moment, key)
+        return False
+    if again.remembers:
+        _remember(memory, token, now, again.period if again.rule == "after" else None)
+    for run in mine:
+        _replace(run, journey, moment)
+    begin(journey, moment, key, value, match)
+    return True
+
+
+def _replace(run: Run, journey: JourneyPlan, moment: Moment) -> None:
+    """A run under way makes room for the new entry, by the rules of the version that is entered."""
+    Walk(journey, moment, run, moment.mover).end("replaced")
+
+
+def _remember(memory: JourneyMemory, token: str, now: int, period: int | None) -> None:
+    """Note the entry; forget those whose period is over, now and then (they refuse nobody any more)."""
+    entries = memory.entries
+    size = len(entries)
+    if period is not None and size >= 8 and not size & (size - 1):  # at powers of two, as for buckets
+        for over in [name for name, entry in entries.items() if entry.at + period <= now]:
+            del entries[over]
+    entries[token] = Entry(now)
+
+
+def _refuse(reason: str, journey: JourneyPlan, moment: Moment, key: object) -> None:
+    moment.tell(
+        "not_entered",
+        journey=journey.name,
+        version=journey.version,
+        reason=reason,
+        key=key,
+        caused_by=moment.cause,
+    )

@@ -1,0 +1,67 @@
+"""Definitions as one canonical JSON text, and read back from it: what goes into the log when journeys change.
+
+The text holds what the definitions say and nothing of how they were written: no comments, no order of files or keys, no
+defaults that were written out, `use` and params filled in. So equal definitions have one hash.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from operators.complaints import validated
+from operators.definitions import Journey, Orchestration
+from operators.records import storable, to_json
+from operators.workspace import Workspace, own_names
+from operators.yaml_lines import Document
+from state.errors import DefinitionsError
+
+FORMAT = 1
+"""Of the text; a text of another format is refused, never guessed at."""
+
+
+def canonical_json(orchestration: Orchestration, journeys: Sequence[Journey], older: Sequence[Journey] = ()) -> bytes:
+    """The definitions as one text: equal for definitions that say the same."""
+
+    def plain(model: Orchestration | Journey) -> Any:
+        return storable(model.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+
+    return to_json(
+        {
+            "format": FORMAT,
+            "orchestration": plain(orchestration),
+            "journeys": [plain(one) for one in sorted(journeys, key=lambda one: one.journey)],
+            "older": [plain(one) for one in sorted(older, key=lambda one: (one.journey, one.version))],
+        }
+    )
+
+
+def read_canonical_json(text: bytes) -> Workspace:
+    """The definitions that `canonical_json` wrote.
+
+    Raises:
+        DefinitionsError: It is no such text, or definitions that this version cannot do.
+    """
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise DefinitionsError(
+            f"definitions that are no JSON: {error}; write them with this version of Sojourn"
+        ) from None
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        found = value.get("format") if isinstance(value, dict) else value
+        raise DefinitionsError(f"definitions of format {found!r}; this version of Sojourn reads format {FORMAT}")
+    workspace = Workspace()
+    place = "definitions in the log"
+    workspace.orchestration = validated(
+        Orchestration, place, Document(value.get("orchestration")), workspace.complaints
+    )
+    for part, into in (("journeys", workspace.journeys), ("older", workspace.older)):
+        for one in value.get(part, ()):
+            names = own_names(one) if isinstance(one, dict) else ()
+            journey = validated(Journey, place, Document(one), workspace.complaints, names)
+            if journey is not None:
+                into.append(journey)
+    if workspace.complaints:
+        raise DefinitionsError("\n".join(map(str, workspace.complaints)))
+    return workspace
