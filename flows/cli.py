@@ -62,17 +62,31 @@ def run(
     allow_create_time: Annotated[
         bool, typer.Option(help="Take a log that has its producers' times (CreateTime).")
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, max=64, help="Worker processes, started again together when one dies."),
+    ] = None,
+    process_id: Annotated[
+        int | None,
+        typer.Option("--process-id", "-i", min=0, help="Be this process of a cluster that is started by hand."),
+    ] = None,
+    addresses: Annotated[
+        str | None,
+        typer.Option("--addresses", "-a", metavar="HOST:PORT;...", help="Of all processes of that cluster, in order."),
+    ] = None,
 ) -> None:
     """Run the live job: the customer log on Kafka in, decisions out on Kafka, until it is stopped.
 
     Settings come from the environment (SOJOURN_...) or sojourn.toml; SOJOURN_KAFKA__BOOTSTRAP_SERVERS says where Kafka
     is, and SOJOURN_KAFKA__... passes any other option of librdkafka through.
     """
+    from flows.run import member_of
     from flows.run import run as run_job
     from flows.settings import read_settings
 
-    settings = read_settings(journeys=journeys, data=data, allow_create_time=allow_create_time or None)
-    run_job(settings, create_topics)
+    member = member_of(process_id, addresses, workers)
+    settings = read_settings(journeys=journeys, data=data, allow_create_time=allow_create_time or None, workers=workers)
+    run_job(settings, create_topics, member)
 
 
 @app.command()

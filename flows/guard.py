@@ -20,6 +20,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _cleanups: list[Callable[[], None]] = []
+_status_of: list[Callable[[SojournError], int]] = [lambda error: error.exit_status]
+
+
+def use_statuses(of: Callable[[SojournError], int]) -> None:
+    """From now on, in this process, an error ends it with this status: a supervisor reads more from it than a shell."""
+    _status_of[:] = [of]
 
 
 def end_process(line: str, status: int) -> NoReturn:
@@ -39,7 +45,7 @@ def ends_process(call: Callable[P, R]) -> Callable[P, R]:
         try:
             return call(*args, **kwargs)
         except SojournError as error:
-            end_process(str(error), error.exit_status)
+            end_process(str(error), _status_of[0](error))
         except OSError as error:
             end_process(f"{error}; make room on the disk, or name another directory, and start again", 1)
 

@@ -129,6 +129,10 @@ def options(settings: Settings, trouble: Trouble, role: str, **more: Any) -> dic
     }
 
 
+OURS = "sojourn: "
+"""How a line for the operator begins."""
+
+
 def tell(line: str) -> None:
     """One line for the operator."""
-    print(f"sojourn: {line}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"{OURS}{line}", file=sys.stderr, flush=True)  # noqa: T201

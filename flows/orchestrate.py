@@ -101,4 +101,4 @@ def flow() -> Dataflow:
     from flows.settings import read_settings  # noqa: PLC0415
     from flows.stop import Stop  # noqa: PLC0415
 
-    return live_flow(read_settings(), create_topics=False, stop=Stop())[0]
+    return live_flow(read_settings(), create_topics=False, stop=Stop())

@@ -1,25 +1,27 @@
 """The live job: the customer log on Kafka in, decisions out on Kafka, until it is stopped.
 
-    DATA/lock                    one job at a time
+    DATA/lock                    one job at a time (`flows.data_lock`)
     DATA/alive                   touched while the job makes progress (`sojourn health`)
     DATA/log.json                which log the state is of
     DATA/recovery/               Bytewax's recovery store: the epoch, the log's offsets, the groups' tokens
     DATA/state/group-00000/ ...  a RocksDB for each key group
 
-State and recovery store belong together: state may be one epoch ahead, and goes back by it at the next start.
+State and recovery store belong together: state may be one epoch ahead, and goes back by it at the next start. How many
+processes work on them may change from start to start: groups go where Bytewax deals them.
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
+from flows.data_lock import locked, locked_as_member, one_at_a_time
 from flows.definitions import load_plan
 from flows.kafka import Trouble, tell
 from flows.kafka_log import KafkaLog, LogReader
@@ -30,16 +32,60 @@ from flows.roll_forward import Stretches
 from flows.settings import Settings
 from flows.stop import Stop
 from operators.key_group import KeyGroup
+from operators.plan import Plan
 from state.codec import Token
-from state.errors import StateError, UsageError
+from state.errors import OutsideError, StateError, UsageError
 from state.store import StoreOptions
 
 ALIVE = "alive"
 LOG = "log.json"
 
 
-def run(settings: Settings, create_topics: bool) -> None:
+@dataclass(frozen=True)
+class Member:
+    """Which process of a cluster this one is."""
+
+    number: int
+    addresses: tuple[str, ...]
+    """Of all processes, this one's too, in their order."""
+
+
+def member_of(process_id: int | None, addresses: str | None, workers: int | None) -> Member | None:
+    """The process of a cluster by hand that the command line describes; None where it describes none.
+
+    >>> member_of(1, "a:2101;b:2101", None)
+    Member(number=1, addresses=('a:2101', 'b:2101'))
+
+    Raises:
+        UsageError: The options do not fit each other.
+    """
+    if process_id is None and addresses is None:
+        return None
+    if process_id is None or addresses is None:
+        raise UsageError(
+            "--process-id and --addresses belong together: which process this is, and where all of them are"
+        )
+    if workers is not None:
+        raise UsageError(
+            "--workers starts processes, --process-id joins some that were started by hand; say one of them"
+        )
+    found = tuple(address.strip() for address in addresses.split(";") if address.strip())
+    wrong = [address for address in found if not re.fullmatch(r".+:[0-9]{1,5}", address)]
+    if wrong:
+        raise UsageError(f"--addresses: {wrong[0]!r} is not HOST:PORT; name them as in 'one:2101;two:2101'")
+    if process_id >= len(found):
+        raise UsageError(
+            f"--process-id {process_id}: there are {len(found)} addresses, so the last process is {len(found) - 1}"
+        )
+    return Member(process_id, found)
+
+
+def run(settings: Settings, create_topics: bool, member: Member | None = None) -> None:
     """Run the job until SIGTERM or Ctrl-C.
+
+    With `settings.workers` above 1 in that many processes, which this one starts, watches, and starts again together
+    when one dies. With `member` as one process of a cluster whose others are started by hand, on the same data
+    directory.
 
     Raises:
         DefinitionsError: The definitions have mistakes.
@@ -48,40 +94,74 @@ def run(settings: Settings, create_topics: bool) -> None:
         UsageError: Another job works on the data directory.
     """
     stop = Stop()
-    with _locked(settings.data):
-        flow, groups, reader = live_flow(settings, create_topics, stop)
-        recovery = settings.data / "recovery"
-        _prepare_recovery(recovery, settings.data / "state")
-        tell(f"running {settings.job}: {settings.events_topic} on {settings.brokers}, state in {settings.data}")
-        spare_the_collector()
-        cli_main(
-            flow,
-            epoch_interval=timedelta(milliseconds=settings.epoch_ms),
-            recovery_config=RecoveryConfig(recovery, timedelta(0)),
+    with locked_as_member(settings.data, member.number) if member else locked(settings.data) as lock:
+        plan, log = prepare(settings, create_topics, stop)
+        workers = f", {settings.workers} workers" if settings.workers > 1 else ""
+        tell(
+            f"running {settings.job}: {settings.events_topic} on {settings.brokers}, state in {settings.data}{workers}"
         )
-        for group in groups:
-            group.store.close(flush=True)
-        reader.close()
+        if settings.workers > 1 and member is None:
+            from flows.supervisor import supervise  # noqa: PLC0415 - only then needed
+
+            supervise(settings, log.partitions, stop, lock)
+        else:
+            work(settings, plan, log.partitions, stop, member)
     tell("stopped")
 
 
-def live_flow(settings: Settings, create_topics: bool, stop: Stop) -> tuple[Dataflow, list[KeyGroup], LogReader]:
-    """The live dataflow; the list fills with the key groups as they are opened."""
+def prepare(settings: Settings, create_topics: bool, stop: Stop) -> tuple[Plan, Log]:
+    """Look at everything that must be in order before a job starts, once for all its processes."""
     plan = load_plan(settings.journeys)
-    trouble = Trouble(settings)
-    log = prepare_topics(settings, plan.channels, create_topics, trouble, stop)
-    _check_log(settings.data, log)
-    partitions = log.partitions
+    log = prepare_topics(settings, plan.channels, create_topics, Trouble(settings), stop)
+    with one_at_a_time(settings.data):
+        _check_log(settings.data, log)
+        _prepare_recovery(settings)
+    return plan, log
+
+
+def work(settings: Settings, plan: Plan, partitions: int, stop: Stop, member: Member | None = None) -> None:
+    """Be one worker, until the job is stopped."""
+    flow, groups, reader = _flow(settings, plan, partitions, stop)
+    spare_the_collector()
+    cluster: dict[str, Any] = {"process_id": member.number, "addresses": list(member.addresses)} if member else {}
+    try:
+        cli_main(
+            flow,
+            epoch_interval=timedelta(milliseconds=settings.epoch_ms),
+            recovery_config=RecoveryConfig(settings.data / "recovery", timedelta(0)),
+            **cluster,
+        )
+    except BaseException as error:
+        if "thread panic" in str(
+            error
+        ):  # of the threads that talk to the others: Rust's PanicException, which has no name here
+            raise OutsideError(
+                "another process of the cluster is gone; start all of them again, they go on from the last epoch"
+            ) from error
+        raise
+    for group in groups:
+        group.store.close(flush=True)
+    reader.close()
+
+
+def live_flow(settings: Settings, create_topics: bool, stop: Stop) -> Dataflow:
+    """The live dataflow, for whoever runs it by Bytewax's own command."""
+    plan, log = prepare(settings, create_topics, stop)
+    return _flow(settings, plan, log.partitions, stop)[0]
+
+
+def _flow(settings: Settings, plan: Plan, partitions: int, stop: Stop) -> tuple[Dataflow, list[KeyGroup], LogReader]:
+    """The live dataflow; the list fills with the key groups as they are opened."""
     options = StoreOptions(cache_bytes_max=settings.cache_mb << 20)
+    trouble, stores = Trouble(settings), -(-partitions // settings.workers)
     read = Stretches(settings, trouble).read
-    open_group = group_opener(plan, settings.data / "state", partitions, options, partitions, read)
+    open_group = group_opener(plan, settings.data / "state", partitions, options, stores, read)
     opened: list[KeyGroup] = []
 
     def open_and_note(group: int, at: Token | None) -> KeyGroup:
         opened.append(open_group(group, at))
         return opened[-1]
 
-    settings.data.mkdir(parents=True, exist_ok=True)
     reader = LogReader(settings, trouble, stop, settings.data / ALIVE)
     return (
         build(KafkaLog(reader, partitions), open_and_note, KafkaOut(settings, trouble, stop, parts=1)),
@@ -92,7 +172,6 @@ def live_flow(settings: Settings, create_topics: bool, stop: Stop) -> tuple[Data
 
 def _check_log(data: Path, log: Log) -> None:
     """Remember which log the state is of; refuse another: its positions, or its key groups, mean something else."""
-    data.mkdir(parents=True, exist_ok=True)
     path = data / LOG
     if not path.exists():
         path.write_bytes(orjson.dumps({"topic": log.topic, "partitions": log.partitions, "topic_id": log.topic_id}))
@@ -111,8 +190,9 @@ def _check_log(data: Path, log: Log) -> None:
         )
 
 
-def _prepare_recovery(recovery: Path, state: Path) -> None:
+def _prepare_recovery(settings: Settings) -> None:
     """Make the recovery store of a new job; refuse state without one."""
+    recovery, state = settings.data / "recovery", settings.data / "state"
     if recovery.is_dir() and any(recovery.iterdir()):
         return
     if state.is_dir() and any(state.iterdir()):
@@ -121,22 +201,4 @@ def _prepare_recovery(recovery: Path, state: Path) -> None:
             "start with an empty --data directory to build the state anew from the log"
         )
     recovery.mkdir(parents=True, exist_ok=True)
-    init_db_dir(recovery, 1)
-
-
-@contextmanager
-def _locked(data: Path) -> Iterator[None]:
-    """The data directory, for this process alone: two jobs on one recovery store would break it."""
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        file = (data / "lock").open("a")
-    except OSError as error:
-        raise UsageError(
-            f"{data}: {error.strerror or error}; name a directory that can be written, with --data DIR"
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"{data}: another job is working there; stop it, or name another --data DIR") from error
-        yield
+    init_db_dir(recovery, settings.recovery_partitions)

@@ -51,7 +51,18 @@ class Settings(BaseSettings):
     replication: int = Field(-1, ge=-1, description="Of created topics; -1 is the broker's default")
     epoch_ms: int = Field(500, ge=10, le=60_000, description="How often state and output are committed")
     delivery: Literal["at_least_once"] = Field("at_least_once", description="Exactly-once is not in this version")
-    cache_mb: int = Field(256, ge=1, description="Memory for the records of hot customers")
+    cache_mb: int = Field(256, ge=1, description="Memory of each worker for the records of hot customers")
+    workers: int = Field(1, ge=1, le=64, description="Worker processes on this machine; may change from start to start")
+    recovery_partitions: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Files of the recovery store, when it is created: so many workers write it side by side",
+    )
+    restarts_max: int = Field(8, ge=0, description="How often in a row workers that died are started again")
+    restart_wait_s: float = Field(1.0, ge=0, description="The rest before the first such start; doubled each time")
+    restart_wait_s_max: float = Field(60.0, ge=0, description="The longest rest")
+    restart_healthy_s: float = Field(300.0, ge=0, description="Workers that lived so long begin the count anew")
     allow_create_time: bool = Field(
         False, description="Take a log whose records carry their producers' time (CreateTime): the clock is then theirs"
     )
@@ -86,6 +97,29 @@ class Settings(BaseSettings):
     def kafka_shown(self) -> dict[str, str]:
         """The options of librdkafka as they may be printed."""
         return {name: "***" if is_secret(name) else value for name, value in self.kafka.items()}
+
+
+class _AsGiven(Settings):
+    """Settings that were read already, in another process: neither environment nor file has a say any more."""
+
+    model_config = SettingsConfigDict(toml_file=None)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, alone."""
+        return (init_settings,)
+
+
+def settings_of(dumped: dict[str, Any]) -> Settings:
+    """The settings that `Settings.model_dump(mode="json")` gave to another process."""
+    return _AsGiven(**dumped)
 
 
 def _flattened(value: dict[Any, Any], before: str) -> dict[str, str]:

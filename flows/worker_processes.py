@@ -1,12 +1,9 @@
 """Several worker processes for one replay: started, watched, and ended together.
 
-Processes and not threads: the work is Python, so threads would share one core. They form a Bytewax cluster over
-loopback; each is `python -m flows.worker_processes`, gets its task as JSON on standard input, and tells how far it is,
-and at last what it has counted, as JSON lines on standard output.
+They form a cluster (`flows.cluster`); each is `python -m flows.worker_processes`, and tells how far it is, and at last
+what it has counted, as JSON lines on standard output.
 """
 
-import os
-import socket
 import subprocess
 import sys
 import threading
@@ -15,11 +12,11 @@ from typing import IO, Any
 
 import orjson
 
+from flows.cluster import end_workers, free_addresses, read_task, start_worker
 from flows.definitions import load_plan
 from flows.guard import cleaned_up
 from flows.input_files import Progress, UnsortedError
 from flows.replay import Counts, Task, run_worker
-from state.clock import monotonic_s
 from state.errors import InputError, OutsideError, SojournError
 
 _FAILURES = {"UnsortedError": UnsortedError, "InputError": InputError}
@@ -31,7 +28,7 @@ def run_workers(task: Task, progress: Progress) -> Counts:
     Raises:
         OutsideError: A worker died; the others were ended.
     """
-    addresses = _free_addresses(task.workers)
+    addresses = free_addresses(task.workers)
     workers = [_start(task, number, addresses) for number in range(task.workers)]
     counts = Counts()
     told: list[bool] = []
@@ -50,8 +47,7 @@ def run_workers(task: Task, progress: Progress) -> Counts:
         with cleaned_up(end_all):
             _wait(workers)
     finally:
-        for worker in workers:
-            worker.wait()
+        end_workers(workers)
         for listener in listeners:
             listener.join()
         for worker in workers:
@@ -65,14 +61,6 @@ def run_workers(task: Task, progress: Progress) -> Counts:
 
 
 def _start(task: Task, number: int, addresses: list[str]) -> "subprocess.Popen[bytes]":
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "flows.worker_processes"],
-        start_new_session=True,  # Ctrl-C is the business of whoever started them
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )
-    assert worker.stdin is not None  # noqa: S101 - it was asked for
     message = {
         "files": [str(path.absolute()) for path in task.files],
         "journeys": str(task.journeys.absolute()),
@@ -83,9 +71,7 @@ def _start(task: Task, number: int, addresses: list[str]) -> "subprocess.Popen[b
         "number": number,
         "addresses": addresses,
     }
-    worker.stdin.write(orjson.dumps(message))
-    worker.stdin.close()
-    return worker
+    return start_worker("flows.worker_processes", message, stdout=subprocess.PIPE)
 
 
 def _wait(workers: "list[subprocess.Popen[bytes]]") -> None:
@@ -122,21 +108,9 @@ def _listen(stdout: IO[bytes], progress: Progress, counts: Counts, told: list[bo
             counts.add(message["counts"], message["rejected"], message["actions"])
 
 
-def _free_addresses(count: int) -> list[str]:
-    """Loopback addresses that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
 def _main() -> int:
     """One worker."""
-    message = orjson.loads(sys.stdin.buffer.read())
+    message = read_task()
     task = Task(
         files=[Path(path) for path in message["files"]],
         journeys=Path(message["journeys"]),
@@ -163,13 +137,8 @@ def _main() -> int:
     over = threading.Event()
 
     def keep_telling() -> None:
-        parent, last = os.getppid(), monotonic_s()
         while not over.wait(0.2):
-            if os.getppid() != parent:
-                os._exit(1)  # whoever started this is gone
-            if monotonic_s() - last > 0.2:
-                last = monotonic_s()
-                tell_progress()
+            tell_progress()
 
     threading.Thread(target=keep_telling, daemon=True).start()
     try:
