@@ -90,6 +90,36 @@ def run(
 
 
 @app.command()
+def ingest(
+    topics: Annotated[
+        list[str] | None, typer.Argument(metavar="[TOPICS]...", help="What to read; else SOJOURN_INGEST_TOPICS.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Where the sign of life goes; there is no state.")
+    ] = None,
+    create_topics: Annotated[
+        bool, typer.Option("--create-topics", help="Create the customer log, and what goes with it, if missing.")
+    ] = False,
+    heartbeats_only: Annotated[
+        bool, typer.Option("--heartbeats-only", help="Read nothing: the log's producers write it themselves.")
+    ] = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Go on although unread records of an input are gone.")
+    ] = False,
+) -> None:
+    """Write the customer log: topics of any key in, events keyed by customer out, exactly once, until it is stopped.
+
+    Settings come from the environment (SOJOURN_...) or sojourn.toml, as for `sojourn run`. There is one ingest for a log;
+    a second one takes over. How far the inputs were read is kept beside the log, in Kafka.
+    """
+    from flows.ingest import ingest as run_ingest
+    from flows.settings import read_settings
+
+    settings = read_settings(data=data, ingest_topics=tuple(topics) if topics else None)
+    run_ingest(settings, create_topics, heartbeats_only, accept_loss)
+
+
+@app.command()
 def check(
     directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory of the definitions.")] = Path(
         "journeys"

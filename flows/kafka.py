@@ -28,6 +28,22 @@ _WILL_NOT_MEND = (
 )
 
 
+_PASSES = (
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,  # of a topic that was seen: not every broker knows of it yet
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
+
+
+def passes(error: KafkaError) -> bool:
+    """Whether an error is one of a broker that is down, or of a topic that is being made: asking again is of use."""
+    return error.retriable() or error.code() < 0 or error.code() in _PASSES
+
+
 class Trouble:
     """What the clients of one process report about their broker; a line a change, not a line a report.
 

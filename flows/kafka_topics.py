@@ -60,11 +60,11 @@ def prepare_topics(
         OutsideError: A topic is missing, or not as it must be; or the broker refuses.
     """
     admin = client(AdminClient, options(settings, trouble, "admin"))
-    found = _topics(admin, trouble, stopping)
+    found = find_topics(admin, trouble, stopping)
     wanted = topics_of(settings, channels)
     missing = [topic for topic in wanted if topic.name not in found]
     if missing and create:
-        _create(admin, missing, settings)
+        create_topics(admin, missing, settings)
         found |= {topic.name: topic.partitions for topic in missing}
     elif missing:
         names = ", ".join(topic.name for topic in missing)
@@ -73,11 +73,11 @@ def prepare_topics(
             "--create-topics, or mend SOJOURN_EVENTS_TOPIC or SOJOURN_TOPICS_PREFIX"
         )
     if settings.events_topic not in {topic.name for topic in missing}:
-        _check_clock(admin, settings)
-    return Log(settings.events_topic, found[settings.events_topic], _topic_id(admin, settings.events_topic))
+        check_clock(admin, settings)
+    return Log(settings.events_topic, found[settings.events_topic], topic_id(admin, settings.events_topic))
 
 
-def _topics(admin: AdminClient, trouble: Trouble, stopping: Callable[[], bool]) -> dict[str, int]:
+def find_topics(admin: AdminClient, trouble: Trouble, stopping: Callable[[], bool]) -> dict[str, int]:
     """Name -> number of partitions, as soon as the broker answers."""
     attempts = 0
     while True:
@@ -96,7 +96,12 @@ def _topics(admin: AdminClient, trouble: Trouble, stopping: Callable[[], bool]) 
         return {name: len(topic.partitions) for name, topic in listed.topics.items()}
 
 
-def _create(admin: AdminClient, missing: list[Topic], settings: Settings) -> None:
+def create_topics(admin: AdminClient, missing: list[Topic], settings: Settings) -> None:
+    """Create topics; one that someone else has created just now is fine.
+
+    Raises:
+        OutsideError: The broker does not.
+    """
     new = [NewTopic(topic.name, topic.partitions, settings.replication, config=topic.config) for topic in missing]
     for name, future in admin.create_topics(new, operation_timeout=_REQUEST_S, request_timeout=_REQUEST_S).items():
         try:
@@ -109,7 +114,8 @@ def _create(admin: AdminClient, missing: list[Topic], settings: Settings) -> Non
                 ) from error
 
 
-def _topic_id(admin: AdminClient, topic: str) -> str:
+def topic_id(admin: AdminClient, topic: str) -> str:
+    """Kafka's own id of a topic: another one if it was made anew; empty where the broker does not tell."""
     try:
         described: Any = admin.describe_topics(TopicCollection([topic]), request_timeout=_REQUEST_S)[topic].result()
     except KafkaException:
@@ -117,7 +123,7 @@ def _topic_id(admin: AdminClient, topic: str) -> str:
     return str(described.topic_id)
 
 
-def _check_clock(admin: AdminClient, settings: Settings) -> None:
+def check_clock(admin: AdminClient, settings: Settings) -> None:
     """The log must carry the broker's time: a producer's clock that says 2106 would end every wait at once."""
     resource = ConfigResource(ResourceType.TOPIC, settings.events_topic)
     try:

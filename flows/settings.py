@@ -6,10 +6,16 @@ command line over both. A secret is never printed: `Settings.kafka_shown` is wha
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from state.errors import UsageError
 
@@ -43,6 +49,12 @@ class Settings(BaseSettings):
         "sojourn", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the job: its client and group ids begin with it"
     )
     events_topic: str = Field("events", description="The customer log")
+    ingest_topics: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="What `sojourn ingest` reads, separated by commas: topics of any key"
+    )
+    ingest_commit_ms: int = Field(
+        100, ge=10, le=10_000, description="How often ingest commits what it has written to the customer log"
+    )
     topics_prefix: str = Field("", description="Before the names of all topics that are written")
     partitions: int = Field(
         64, ge=1, le=4096, description="Of the customer log, when it is created; fixed from then on"
@@ -66,6 +78,14 @@ class Settings(BaseSettings):
     allow_create_time: bool = Field(
         False, description="Take a log whose records carry their producers' time (CreateTime): the clock is then theirs"
     )
+
+    @field_validator("ingest_topics", mode="before")
+    @classmethod
+    def _separated(cls, value: Any) -> Any:
+        """`clicks,orders` of the environment; each topic once."""
+        if isinstance(value, str):
+            value = value.replace(",", " ").split()
+        return tuple(dict.fromkeys(value)) if isinstance(value, (list, tuple)) else value
 
     @field_validator("kafka", mode="before")
     @classmethod

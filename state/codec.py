@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from state.customer import Customer, GroupMeta
+from state.customer import Customer
 from state.errors import StateFormatError
 
 FORMAT = b"\x01"
@@ -63,7 +63,7 @@ def decode_customer(stored: bytes) -> Customer:
         raise _unknown("a customer record", stored) from error
 
 
-def encode(value: Undo | Token | GroupMeta) -> bytes:
+def encode(value: msgspec.Struct) -> bytes:
     """The stored form of one of the smaller records."""
     return FORMAT + _encode_sorted(value)
 
