@@ -23,6 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+state_app = typer.Typer(help="The state of a job: look at it, make it anew.", no_args_is_help=True)
+app.add_typer(state_app, name="state")
+
 JourneysOption = Annotated[
     Path, typer.Option("--journeys", metavar="DIR", help="Directory of orchestration.yaml and the journeys.")
 ]
@@ -204,6 +207,45 @@ def health(
     if age_s > seconds:
         raise OutsideError(f"the job has made no progress for {age_s:.0f} s; look at its last lines, and at Kafka")
     typer.echo(f"alive {age_s:.1f} s ago")
+
+
+@state_app.command()
+def inspect(
+    data: Annotated[
+        Path | None, typer.Option("--data", "--state", metavar="DIR", help="Directory of the job, or of kept state.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
+) -> None:
+    """How far each key group is, and what it holds. Does not disturb a running job."""
+    from flows.settings import read_settings
+    from flows.state_shown import inspect as inspect_state
+    from flows.state_shown import inspect_json, show_inspect
+
+    directory = data or read_settings().data
+    looks = inspect_state(directory)
+    if as_json:
+        typer.echo(inspect_json(looks))
+    else:
+        show_inspect(looks, directory)
+
+
+@app.command()
+def profile(
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")],
+    state: Annotated[
+        Path | None, typer.Option("--state", "--data", metavar="DIR", help="Directory of kept state, or of the job.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All that is stored, as JSON.")] = False,
+) -> None:
+    """What is known of a customer now. Does not disturb a running job."""
+    from flows.settings import read_settings
+    from flows.state_shown import customer_json, find_customer, show_customer
+
+    meta, record = find_customer(state or read_settings().data, customer)
+    if as_json:
+        typer.echo(customer_json(customer, meta, record))
+    else:
+        show_customer(customer, meta, record)
 
 
 def main() -> None:
