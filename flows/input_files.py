@@ -10,14 +10,14 @@ import heapq
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import zstandard
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from flows.external_sort import ExternalSort, FrameWriter, read_frames, write_all
 from operators.decode import ID_CHARACTERS_MAX, address_of
-from operators.log import LogItem, LogRecord
+from operators.log import LogItem
 from operators.segment import UNREADABLE, Address, read_address
 from state.errors import InputError, SojournError
 from state.instants import parse_instant
@@ -249,14 +249,14 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
 
     def _deal(self) -> list[LogItem]:
         position, time = self._position, self._progress.log_time
-        dealt: list[list[LogRecord]] = [[] for _ in range(self._groups)]
+        dealt: list[list[Any]] = [[] for _ in range(self._groups)]
         group_of_customer = self._group_of
         size, last = 0, position + BATCH_RECORDS_MAX
         for time, origin, customer_id, raw in self._lines:
             group = group_of_customer.get(customer_id)
             if group is None:
                 group = self._look_up(customer_id)
-            dealt[group].append((customer_id, position, time, time if customer_id else None, raw, origin))
+            dealt[group] += (customer_id, position, time, time if customer_id else None, raw, origin)
             position += 1
             size += len(raw)
             if size > BATCH_BYTES or position == last:

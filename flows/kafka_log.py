@@ -162,7 +162,7 @@ def batch_of(partition: int, messages: Sequence[Any], now: int) -> LogBatch:
         messages: In their order; none is a tick.
         now: The partition's clock before them (ms).
     """
-    records: list[LogRecord] = []
+    records: list[Any] = []
     unread: list[tuple[LogRecord, str, str]] = []
     for message in messages:
         stamp = message.timestamp()[1]
@@ -184,7 +184,7 @@ def batch_of(partition: int, messages: Sequence[Any], now: int) -> LogBatch:
         elif value is None:
             unread.append((record, "not_json", "the record has no value (a tombstone); an event is one JSON object"))
         else:
-            records.append(record)
+            records += record
     return (partition, messages[-1].offset() if messages else -1, now, records, unread, True)
 
 

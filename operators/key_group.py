@@ -11,7 +11,7 @@ from typing import Any
 from operators.customer_step import CustomerStep
 from operators.decode import decode
 from operators.events import Event, Rejected
-from operators.log import LogBatch, LogRecord
+from operators.log import LOG_FIELDS, LogBatch, LogRecord, record_at
 from operators.moment import Records
 from operators.records import ACTIONS, PROFILES, REJECTED, to_json
 from state.codec import Token, decode_customer, encode_customer
@@ -63,31 +63,31 @@ class KeyGroup:
         _, position, now, records, unread, keyed = batch
         out: list[Out] = []
         store, meta, take = self.store, self.store.meta, self._step.take
-        counted = Counted(records=len(records) + len(unread))
+        counted = Counted(records=len(records) // LOG_FIELDS + len(unread))
         # By customer: a record is decoded right before its customer takes it, and theirs is read and put back once.
-        records_of: dict[str, list[LogRecord]] = {}
-        for record in records:
-            theirs = records_of.get(record[0])
+        places_of: dict[str, list[int]] = {}
+        for place in range(0, len(records), LOG_FIELDS):
+            key = records[place]
+            theirs = places_of.get(key)
             if theirs is None:
-                records_of[record[0]] = [record]
+                places_of[key] = [place]
             else:
-                theirs.append(record)
-        loaded = store.load(records_of)
+                theirs.append(place)
+        loaded = store.load(places_of)
         clock = meta.now
         told: Records = []
         events: list[tuple[Event, int]] = []
-        for key, theirs in records_of.items():
+        for key, theirs in places_of.items():
             kept = loaded[key]
             stored = kept.value
-            for record in theirs:
-                at = record[2]
-                found = decode(record[4], record[3], not keyed)
+            for place in theirs:
+                at = records[place + 2]
+                found = decode(records[place + 4], records[place + 3], not keyed)
                 if type(found) is Event and (not keyed or self._is_home(found, key, stored is None)):
                     events.append((found, at if at > clock else clock))
                 else:
-                    self._reject(
-                        _misrouted(found, key, meta) if isinstance(found, Event) else found, record, keyed, out
-                    )
+                    why = _misrouted(found, key, meta) if isinstance(found, Event) else found
+                    self._reject(why, record_at(records, place), keyed, out)
                     counted.rejected += 1
             if not events:
                 continue

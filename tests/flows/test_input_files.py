@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -26,7 +27,7 @@ from flows.input_files import (
     read_sorted,
     sort_input,
 )
-from operators.log import LogItem
+from operators.log import LOG_FIELDS, LogItem, LogRecord, record_at
 from state.errors import InputError
 from state.instants import format_instant
 from state.keygroups import GROUPS_FOR_FILES, group_of
@@ -71,6 +72,11 @@ def dealt(lines: Iterator[Line], progress: Progress) -> Iterator[list[LogItem]]:
             yield part.next_batch()
         except StopIteration:
             return
+
+
+def records_of(flat: list[Any]) -> list[LogRecord]:
+    """The records of a batch, as tuples."""
+    return [record_at(flat, place) for place in range(0, len(flat), LOG_FIELDS)]
 
 
 @pytest.fixture(scope="module")
@@ -311,11 +317,12 @@ def test_every_record_is_dealt_to_the_group_of_its_customer(
     progress = Progress([path])
     records, clocks = [], {}
     for batch in dealt(merged([path], progress), progress):
-        for key, (group, _, now, of_group, unread, keyed) in batch:
+        for key, (group, _, now, flat, unread, keyed) in batch:
             assert key == str(group)
             assert (unread, keyed) == ([], False)
             assert now >= clocks.get(group, 0)
             clocks[group] = now
+            of_group = records_of(flat)
             assert of_group == sorted(of_group, key=lambda record: record[1])
             for customer, *record in of_group:
                 assert group_of(customer.encode(), GROUPS_FOR_FILES) == group
@@ -337,7 +344,7 @@ def test_records_know_the_file_they_came_from(tmp_path: Path) -> None:
     paths = [file_of(tmp_path / str(n), [event(f"c-{n}", n)] * 2) for n in range(3)]
     progress = Progress(paths)
     (batch,) = dealt(merged(paths, progress), progress)
-    origins = Counter(record[5] for _, of_group in batch for record in of_group[3])
+    origins = Counter(record[5] for _, of_group in batch for record in records_of(of_group[3]))
     assert origins == Counter(file << 48 | line for file in range(3) for line in (1, 2))
 
 
@@ -348,7 +355,10 @@ def test_memory_is_bounded_by_bytes_not_by_lines(tmp_path: Path) -> None:
     progress = Progress([])
     lines = ((TEN, line, "a", raw) for line in range(1, 1_001))
     # when they are dealt, then no batch has more than a quarter of it, and all of them are dealt
-    sizes = [sum(len(record[4]) for _, of_group in batch for record in of_group[3]) for batch in dealt(lines, progress)]
+    sizes = [
+        sum(len(record[4]) for _, of_group in batch for record in records_of(of_group[3]))
+        for batch in dealt(lines, progress)
+    ]
     assert sum(sizes) == 1_000 * len(raw)
     assert max(sizes) <= 256 << 20
 

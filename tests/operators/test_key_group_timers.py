@@ -58,7 +58,7 @@ def record(position, customer_id, at, timers):
 
 
 def batch(records, position, now):
-    return (0, position, T0 + now, records, [], True)
+    return (0, position, T0 + now, [field for record in records for field in record], [], True)
 
 
 def told(out):

@@ -595,7 +595,7 @@ def batch(*records, unread=(), keyed=True, now=None, position=None):
     """A batch of (key, value, position, now); the log time is the clock."""
     log, last, clock = [], -1, 0
     for key, value, at, ms in records:
-        log.append((key, at, ms, ms, value, at * 10))
+        log += (key, at, ms, ms, value, at * 10)
         last, clock = max(last, at), max(clock, ms)
     return (3, last if position is None else position, clock if now is None else now, log, list(unread), keyed)
 
