@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from operators.plan import Plan, compile_plan
+from operators.plan import Plan, plan_of
 from operators.workspace import Workspace, read_workspace
 from state.errors import DefinitionsError, InputError
 
@@ -38,4 +38,4 @@ def load_plan(directory: Path) -> Plan:
     workspace = read_directory(directory)
     if workspace.complaints or workspace.orchestration is None:
         raise DefinitionsError("\n".join(f"{directory}/{complaint}" for complaint in workspace.complaints))
-    return compile_plan(workspace.orchestration, workspace.journeys)
+    return plan_of(workspace)

@@ -13,9 +13,12 @@ the bounds are named here and in `operators.pattern`. Only entries by key of a j
 for ever.
 """
 
+from collections.abc import Sequence
+from datetime import tzinfo
+
 from xxhash import xxh3_64_intdigest
 
-from operators.entries import enter
+from operators.entries import enter, enter_by_change, enter_by_schedule
 from operators.events import Event
 from operators.holds import TIMER as HOLD_TIMER
 from operators.holds import hold_is_over
@@ -23,6 +26,7 @@ from operators.moment import NO_EVENT, Moment, Records
 from operators.plan import JourneyPlan, Plan
 from operators.profile import identify
 from operators.run_moves import RunMoves
+from operators.trait_plan import Change
 from operators.zones import zone_named
 from state.customer import Customer, JourneyMemory
 from state.instants import format_instant
@@ -35,6 +39,15 @@ SEEN_MAX = 1_000
 
 ABSENT = "~"
 """In the name of a timer, in the place of a run's instance: the deadline of an absence. It sorts after all instances."""
+
+SCHEDULE = "~~"
+"""In the same place: the next time of the calendar at which a journey is entered."""
+
+TRAIT_TIMER = "!traits"
+"""The timer of all segments of a customer: before those of journeys, for who is in a segment at an instant is in it for their
+steps."""
+
+_NO_CHANGES: Sequence[Change] = ()
 
 RETIMES_MAX = 10
 """Rounds in which runs change the profile that other runs wait for, within one instant: more is a circle."""
@@ -50,6 +63,7 @@ class CustomerStep:
         self._watches = plan.watches
         self._watches_all = plan.watches_all
         self._zone = plan.zone
+        self._traits = plan.traits
 
     def take(self, customer: Customer, customer_id: str, events: list[tuple[Event, int]], records: Records) -> int:
         """Take in events of one customer, in the log's order.
@@ -63,9 +77,10 @@ class CustomerStep:
         Returns:
             How many were duplicates, which change nothing but `seq`.
         """
-        moment = Moment(customer, customer_id, records, self._zone)
+        moment = Moment(customer, customer_id, records, self._zone, self._traits)
         seen, journeys = customer.seen, customer.journeys
         watches_of, watches_all = self._watches.get, self._watches_all
+        has_traits, has_clock = self._traits is not None, self._traits is not None or bool(self.plan.schedules)
         duplicates = 0
         timers = customer.timers
         for event, now in events:
@@ -87,15 +102,23 @@ class CustomerStep:
                     break
             seen[digest] = now
 
+            profile = customer.profile
+            zone = moment.customer_zone if has_traits else None
+            if zone is not None:
+                self._ready(moment, zone)
+            moved = False
             context = event.context
             if context:
-                zone = context.get("timezone")
-                if zone is not None and zone != customer.zone:
-                    self._move(moment, zone)
+                named = context.get("timezone")
+                if named is not None and named != customer.zone:
+                    moved = _move(customer, named)
             if event.kind == "identify" and event.properties:
-                self._identify(moment, event)
+                identify(moment, event.properties, event.message_id)
+            changes = _NO_CHANGES if zone is None else self._see(moment, event, customer.profile is not profile, zone)
             if customer.runs:
-                self._moves.take(moment, event)
+                if moved or customer.profile is not profile:
+                    self._moves.retime(moment)
+                self._moves.take(moment, event, changes)
             for journey in watches_of(event.name, watches_all):
                 memory = journeys.get(journey.name)
                 if memory is None:
@@ -110,8 +133,12 @@ class CustomerStep:
                         journey.pattern.use_up(memory, match)
                 if journey.waits_for_absence:
                     _set_deadlines(journey, memory, moment)
+            if changes:
+                self._enter_by(changes, moment)
             if moment.profile_changed:
                 self._retime(moment)
+            if has_clock:
+                self._set_clocks(moment, moved or customer.profile is not profile)
         return duplicates
 
     def fire(self, customer: Customer, customer_id: str, through: int, records: Records) -> None:
@@ -120,50 +147,115 @@ class CustomerStep:
         `records` takes what comes out. A timer that firing sets is fired, too, if it is due by then.
         """
         if customer.timers:
-            self._fire_due(Moment(customer, customer_id, records, self._zone), through)
+            self._fire_due(Moment(customer, customer_id, records, self._zone, self._traits), through)
 
     def _fire_due(self, moment: Moment, through: int) -> None:
-        timers = moment.customer.timers
+        customer = moment.customer
+        timers = customer.timers
         while timers:
             due, name = min((due, name) for name, due in timers.items())
             if due > through:
                 return
             del timers[name]
             moment.event, moment.timer, moment.now = NO_EVENT, name, due
+            moment.renew()
+            profile = customer.profile
+            if self._traits is not None:
+                self._ready(moment, moment.customer_zone)
             self._ring(name, moment)
             if moment.profile_changed:
                 self._retime(moment)
+            self._set_clocks(moment, customer.profile is not profile)
             moment.timer = ""
 
     def _ring(self, name: str, moment: Moment) -> None:
         """Do what a timer is for; one of a journey that is gone is for nothing any more."""
+        if name == TRAIT_TIMER:
+            self._tick(moment)
+            return
         if name.startswith(HOLD_TIMER):
             hold_is_over(moment, name)
             return
         parts = name.split(" ", 2)
         if len(parts) != 3:
             return
-        if parts[1] != ABSENT:
+        if parts[1] not in (ABSENT, SCHEDULE):
             self._moves.ring(moment, *parts)
             return
         journey, memory = self.plan.newest.get(parts[0]), moment.customer.journeys.get(parts[0])
-        if journey is not None and memory is not None:
+        if journey is None:
+            return
+        if parts[1] == SCHEDULE:
+            moment.timer = "schedule"
+            if journey.schedule is not None and self._is_scheduled(journey, moment):
+                enter_by_schedule(journey, moment)
+        elif memory is not None:
             moment.timer = "absent"
             match = journey.pattern.due(memory, parts[2], moment)
             if match is not None and enter(journey, match, memory, moment):
                 journey.pattern.use_up(memory, match)
             _set_deadlines(journey, memory, moment)
 
-    def _identify(self, moment: Moment, event: Event) -> None:
-        if identify(moment, event.properties, event.message_id) and moment.customer.runs:
-            self._moves.retime(moment)
+    # --- traits, segments and schedules
 
-    def _move(self, moment: Moment, zone: object) -> None:
-        """The customer is in another time zone, or an event names one that there is not."""
-        if isinstance(zone, str) and zone_named(zone) is not None:
-            moment.customer.zone = zone
-            if moment.customer.runs:
-                self._moves.retime(moment)
+    def _ready(self, moment: Moment, zone: tzinfo) -> None:
+        """Bring the customer's traits up to date with the definitions in use, before anything is done."""
+        traits, customer = self._traits, moment.customer
+        if traits is not None and not traits.is_ready(customer.traits):
+            customer.traits = traits.ready(customer.traits, customer.profile, moment.now, zone)
+
+    def _see(self, moment: Moment, event: Event, is_profile_new: bool, zone_before: tzinfo) -> Sequence[Change]:
+        """Let the traits see an event, after the profile did; the changes of segments."""
+        traits, customer = self._traits, moment.customer
+        if traits is None or customer.traits is None:
+            return _NO_CHANGES
+        zone = moment.customer_zone
+        is_zone_new = zone is not zone_before
+        changes = traits.see(customer.traits, event, customer.profile, moment.now, zone, is_profile_new, is_zone_new)
+        if changes:
+            moment.tell_profile()
+        return changes
+
+    def _tick(self, moment: Moment) -> None:
+        """Segments change by the clock."""
+        traits, customer = self._traits, moment.customer
+        if traits is None or customer.traits is None:
+            return
+        moment.timer = "segments"
+        changes = traits.tick(customer.traits, customer.profile, moment.now, moment.customer_zone)
+        if changes:
+            moment.tell_profile()
+            if customer.runs:
+                self._moves.change(moment, changes)
+            self._enter_by(changes, moment)
+
+    def _enter_by(self, changes: Sequence[Change], moment: Moment) -> None:
+        for change in changes:
+            for journey in self.plan.entries_by_change.get((change.segment, change.entered), ()):
+                enter_by_change(journey, change, moment)
+
+    def _is_scheduled(self, journey: JourneyPlan, moment: Moment) -> bool:
+        """Whether the customer is among those for whom a schedule is."""
+        traits, memory = self._traits, moment.customer.traits
+        segment = journey.scheduled_for
+        return segment is None or (traits is not None and memory is not None and segment in traits.segments_of(memory))
+
+    def _set_clocks(self, moment: Moment, is_elsewhere: bool) -> None:
+        """Set the timers of segments and schedules, as they are now; `is_elsewhere`: the customer's zone may be another."""
+        traits, customer, now = self._traits, moment.customer, moment.now
+        timers = customer.timers
+        if traits is not None and customer.traits is not None:
+            due = traits.due(customer.traits)
+            if due is None:
+                timers.pop(TRAIT_TIMER, None)
+            else:
+                timers[TRAIT_TIMER] = max(due, now + 1)
+        for journey in self.plan.schedules:
+            timer = f"{journey.name} {SCHEDULE} "
+            if journey.schedule is None or not self._is_scheduled(journey, moment):
+                timers.pop(timer, None)
+            elif is_elsewhere or timer not in timers:
+                timers[timer] = journey.schedule.next_after(now, moment.customer_zone)
 
     def _retime(self, moment: Moment) -> None:
         """Steps changed the profile: waits for a date of it are over at another time; each such wait may change it again."""
@@ -171,8 +263,18 @@ class CustomerStep:
             if not moment.profile_changed:
                 return
             moment.profile_changed = False
+            if self._traits is not None and moment.customer.traits is not None:
+                self._traits.profile_changed(moment.customer.traits, moment.now)
             self._moves.retime(moment)
         moment.profile_changed = False
+
+
+def _move(customer: Customer, zone: object) -> bool:
+    """An event names the zone that the customer is in; False where there is none of the name."""
+    if not isinstance(zone, str) or zone_named(zone) is None:
+        return False
+    customer.zone = zone
+    return True
 
 
 def _set_deadlines(journey: JourneyPlan, memory: JourneyMemory, moment: Moment) -> None:

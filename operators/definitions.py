@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from operators.cron import parse_cron
 from operators.definition_types import Duration, EventNames, Model, Name, Tags, Text, explained
 from operators.durations import parse_duration
 from operators.expressions import compile_expression
@@ -46,21 +47,50 @@ def _again(value: str) -> None:
     parse_duration(period.group(1))
 
 
+class SegmentEntry(Model):
+    """A change of a segment that enters: `{entered: vip}` or `{left: vip}`."""
+
+    entered: Name | None = Field(None, description="The segment that the customer enters")
+    left: Name | None = Field(None, description="The segment that the customer leaves")
+
+
+class Schedule(Model):
+    """Times at which a journey is entered."""
+
+    cron: Annotated[Text, explained(parse_cron)] = Field(
+        description="Minute, hour, day of the month, month and weekday, in the customer's time zone: 0 10 * * mon"
+    )
+    segment: Name | None = Field(None, description="Only customers who are in this segment then; by default all")
+
+
 class Enter(PatternFields):
     """What brings a customer into the journey."""
 
-    later = ("segment", "schedule")
+    segment: SegmentEntry | None = Field(None, description="A change of a segment: {entered: vip} or {left: vip}")
+    schedule: Schedule | None = Field(
+        None, description="Times, and whom they are for: {cron: 0 10 * * mon, segment: vip}"
+    )
     again: Annotated[Text, explained(_again)] = Field(
         "never", description="Re-entry: never, always, after_exit, or after DURATION since entry"
     )
 
 
+ENTRY_FORMS = ("event", "pattern", "segment", "schedule")
+
+
 def enter_mistakes(enter: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What no field of `enter` can see alone: (place below `enter`, sentence)."""
-    if any(key in enter for key in ("segment", "schedule")):
-        return  # refused by name; what else there should be depends on them
-    if (enter.get("event") is None) == (enter.get("pattern") is None):
-        yield (), "say what enters: either `event` or `pattern`, one of the two"
+    forms = [form for form in ENTRY_FORMS if enter.get(form) is not None]
+    if len(forms) != 1:
+        yield (), f"say what enters: one of {', '.join(ENTRY_FORMS)}"
+    for form in ("segment", "schedule"):
+        if form in forms:
+            for key in ("key", "within", "skip"):
+                if enter.get(key) is not None:
+                    yield (key,), f"`{key}` speaks of events, and `{form}` has none; leave it out"
+    segment = enter.get("segment")
+    if isinstance(segment, dict) and ("entered" in segment) == ("left" in segment):
+        yield ("segment",), "say which change: either `entered` or `left`, one of the two, as in: {entered: vip}"
     yield from pattern_mistakes(enter)
 
 
@@ -105,8 +135,9 @@ When = Annotated[Text, AfterValidator(_when)]
 class ExitRule(Model):
     """What ends a run from outside."""
 
-    later = ("entered", "left")
     event: EventNames | None = Field(None, description="Name of the event, or a list of names")
+    entered: Name | None = Field(None, description="The segment that the customer enters")
+    left: Name | None = Field(None, description="The segment that the customer leaves")
     when: When | None = Field(None, description="An expression; looked at whenever the customer does anything")
     where: Condition | None = Field(None, description="With `event`: only events for which this expression holds")
     by: PathOrAny | None = Field(

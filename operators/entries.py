@@ -1,9 +1,12 @@
 """Entries: whether a match, a segment or a schedule lets a customer into a journey, and the run that begins then."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from operators.events import Event
 from operators.moment import Moment
 from operators.pattern import Match
+from operators.pattern_none import match_of
 from operators.pattern_repeats import token_of
 from operators.plan import JourneyPlan
 from operators.records import writable
@@ -54,8 +57,46 @@ def enter(journey: JourneyPlan, match: Match, memory: JourneyMemory, moment: Mom
         _remember(memory, token, now, again.period if again.rule == "after" else None)
     for run in mine:
         _replace(run, journey, moment)
+    traits, customer = moment.traits, moment.customer
+    if traits is not None and customer.traits is not None:
+        zone = moment.customer_zone
+        traits.entered(journey.name, customer.traits, match.events[-1], customer.profile, now, zone)
     begin(journey, moment, key, value, match)
     return True
+
+
+def enter_by_change(journey: JourneyPlan, change: tuple[str, bool], moment: Moment) -> None:
+    """Let a customer in who entered, or left, a segment; at an event, which is the entry, or by the clock."""
+    name = "Segment Entered" if change[1] else "Segment Left"
+    event = moment.mover
+    if event is not None and event.time < moment.now - journey.max_age:
+        _refuse("late", journey, moment, None)
+        return
+    _enter_without_pattern(journey, event or _event_of("segment", name, {"segment": change[0]}, moment), moment)
+
+
+def enter_by_schedule(journey: JourneyPlan, moment: Moment) -> None:
+    """Let a customer in at a time of the calendar."""
+    _enter_without_pattern(journey, _event_of("schedule", "schedule", {}, moment), moment)
+
+
+def _enter_without_pattern(journey: JourneyPlan, entry: Event, moment: Moment) -> None:
+    if journey.where is not None:
+        scope = moment.scope()
+        scope.update(entry=entry, first=entry, matched=[entry], journey=journey.description)
+        if not journey.where.holds(scope):
+            return
+    memory = moment.customer.journeys.get(journey.name)
+    if memory is None:
+        memory = JourneyMemory()
+    enter(journey, match_of(entry), memory, moment)
+    if memory.entries:
+        moment.customer.journeys[journey.name] = memory
+
+
+def _event_of(kind: str, name: str, properties: dict[str, Any], moment: Moment) -> Event:
+    """What stands for the entry where no event is."""
+    return Event(kind, name, moment.customer_id, moment.cause, moment.now, properties, {})
 
 
 def _replace(run: Run, journey: JourneyPlan, moment: Moment) -> None:

@@ -26,8 +26,8 @@ HOLDS_MAX = 1_000
 ALL_TAGS = ""
 """The tag of what is held back whatever its tags."""
 
-TIMER = "~hold"
-"""How the names of these timers begin; no journey's name does."""
+TIMER = "!hold"
+"""How the names of these timers begin: before those of all journeys, for what is free at an instant is free for its messages."""
 
 
 def is_held(customer: Customer, channel: str, tags: Sequence[str]) -> bool:

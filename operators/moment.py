@@ -4,7 +4,8 @@ from datetime import tzinfo
 from typing import Any
 
 from operators.events import Event
-from operators.records import FACTS
+from operators.records import FACTS, PROFILES, profile_of
+from operators.trait_plan import TraitPlan
 from operators.zones import zone_of
 from state.customer import Customer
 from state.instants import format_instant
@@ -18,7 +19,18 @@ NO_EVENT = Event("", "", "", "", 0, {}, {})
 class Moment:
     """The customer, the event that is taken in, the clock, and where to tell what comes of it."""
 
-    __slots__ = ("_names", "customer", "customer_id", "event", "now", "profile_changed", "records", "timer", "zone")
+    __slots__ = (
+        "_names",
+        "customer",
+        "customer_id",
+        "event",
+        "now",
+        "profile_changed",
+        "records",
+        "timer",
+        "traits",
+        "zone",
+    )
 
     event: Event
     """At a timer: `NO_EVENT`."""
@@ -28,12 +40,15 @@ class Moment:
     profile_changed: bool
     """Whether a step of a run set attributes since it was last looked at."""
 
-    def __init__(self, customer: Customer, customer_id: str, records: Records, zone: tzinfo) -> None:
-        """A customer, and the workspace's zone; `event` (or `timer`) and `now` are set for each."""
+    def __init__(
+        self, customer: Customer, customer_id: str, records: Records, zone: tzinfo, traits: TraitPlan | None = None
+    ) -> None:
+        """A customer, the workspace's zone and traits in use; `event` (or `timer`) and `now` are set for each."""
         self.customer = customer
         self.customer_id = customer_id
         self.records = records
         self.zone = zone
+        self.traits = traits
         self.event = NO_EVENT
         self.timer = ""
         self.profile_changed = False
@@ -65,16 +80,38 @@ class Moment:
         record = {"fact": fact, "at": at, "customer_id": self.customer_id, "seq": self.next_seq(), **details}
         self.records.append((FACTS, record))
 
+    def tell_profile(self) -> None:
+        """Tell what is known of the customer now."""
+        self.records.append((PROFILES, self.profile_record()))
+
+    def profile_record(self) -> dict[str, Any]:
+        """What is known of the customer now; takes the next `seq`."""
+        traits, memory = self.traits, self.customer.traits
+        if traits is None or memory is None:
+            return profile_of(self.customer, self.customer_id, self.now, {}, [])
+        view = traits.view(memory, self.customer.profile, self.now, self.customer_zone)
+        segments = sorted(traits.segments_of(memory))
+        return profile_of(self.customer, self.customer_id, self.now, view.as_record(), segments)
+
     def scope(self) -> dict[str, Any]:
         """The names that expressions and templates know, but for those of a run."""
-        event = self.event
-        return {
+        event, customer = self.event, self.customer
+        zone = self.customer_zone
+        scope: dict[str, Any] = {
             "event": None if self.timer else event,
             "properties": event.properties,
-            "profile": self.customer.profile,
+            "profile": customer.profile,
             "now": self.now,
-            "zone": self.customer_zone,
+            "zone": zone,
         }
+        if self.traits is not None and customer.traits is not None:
+            scope["traits"] = self.traits.view(customer.traits, customer.profile, self.now, zone)
+            scope["segments"] = self.traits.segments_of(customer.traits)
+        return scope
+
+    def renew(self) -> None:
+        """Another event or timer: what was computed for the one before holds no more."""
+        self._names = None
 
     def names(self, journey: dict[str, Any]) -> dict[str, Any]:
         """The same for the expressions of one journey, to be read only: all that look at one event share it."""

@@ -211,13 +211,13 @@ class _Compiler:
 
 def is_static(expression: Expression | None) -> bool:
     """Whether an expression reads nothing of the match: it is decided once, when the event is read."""
-    return expression is None or set(expression.names) <= {*STATIC_NAMES, "traits", "segments"}
+    return expression is None or set(expression.names) <= {*STATIC_NAMES}
 
 
 def _reads_only_ends(expression: Expression, of_enter: bool) -> bool:
     """Whether an expression reads at most the ends of a match, which the search has in view, and not the way between."""
     ends = {"first", "entry"} if of_enter else {"first"}
-    return set(expression.names) <= {*STATIC_NAMES, "traits", "segments", *ends}
+    return set(expression.names) <= {*STATIC_NAMES, *ends}
 
 
 def _add(roles: dict[str, list[Role]], names: Sequence[str], role: Role) -> None:

@@ -16,20 +16,17 @@ from operators.paths import compile_path
 from operators.pattern_repeats import EVENTS_MAX
 from operators.pattern_sequence import ELEMENTS_MAX
 
-STATIC_NAMES = ("event", "properties", "profile", "now", "journey")
+STATIC_NAMES = ("event", "properties", "profile", "traits", "segments", "now", "journey")
 """Names whose values are those of the moment in which an event is read."""
 ELEMENT_NAMES = (*STATIC_NAMES, "first", "matched")
 """Root names of a `where` on an element; the `as` names of its pattern come on top."""
 ENTER_NAMES = (*ELEMENT_NAMES, "entry")
 """Root names of `enter.where`, which is part of the match as a whole."""
 
-LATER_NAMES = dict.fromkeys(
-    ("traits", "segments"), "it is part of the journey language, but not of this version of Sojourn"
-)
 _NO_ENTRY = {
     "entry": "the last matched event is known when the match is whole; write this expression as `where` of `enter`"
 }
-_RESERVED = (*ENTER_NAMES, *LATER_NAMES, "zone", *FUNCTIONS)
+_RESERVED = (*ENTER_NAMES, "zone", *FUNCTIONS)
 _AS_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _DAY_MS_MIN = 23 * 3_600_000
 """The shortest day, when the clocks go forward."""
@@ -139,7 +136,7 @@ def pattern_mistakes(enter: Mapping[str, Any]) -> Iterator[tuple[Location, str]]
     pattern = enter.get("pattern")
     elements = [element for element in pattern if isinstance(element, dict)] if isinstance(pattern, list) else []
     names = [name for element in elements if isinstance(name := element.get("as"), str)]
-    yield from _where_mistakes(enter.get("where"), (), (*ENTER_NAMES, *names), LATER_NAMES)
+    yield from _where_mistakes(enter.get("where"), (), (*ENTER_NAMES, *names), {})
     if not isinstance(pattern, list) or len(elements) != len(pattern) or not elements:
         return
     for index, element in enumerate(elements):
@@ -167,10 +164,10 @@ def _element_mistakes(
 ) -> Iterator[tuple[Location, str]]:
     names = [name for one in elements[: index + 1] if isinstance(name := one.get("as"), str)]
     known = (*ELEMENT_NAMES, *names)
-    yield from _where_mistakes(element.get("where"), (), known, {**LATER_NAMES, **_NO_ENTRY})
+    yield from _where_mistakes(element.get("where"), (), known, _NO_ENTRY)
     without = element.get("without")
     if isinstance(without, dict):
-        yield from _where_mistakes(without.get("where"), ("without",), known, {**LATER_NAMES, **_NO_ENTRY})
+        yield from _where_mistakes(without.get("where"), ("without",), known, _NO_ENTRY)
     if element.get("absent") is not None:
         yield from _absent_mistakes(element, index, len(elements))
         return

@@ -8,17 +8,27 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from hashlib import blake2b
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from operators.cron import Cron, parse_cron
 from operators.definitions import AGAIN_PERIOD, Enter, ExitRule, Goal, Journey, Orchestration
 from operators.durations import parse_duration
-from operators.expressions import Expression
+from operators.expression_uses import NOTHING, Uses
+from operators.expressions import Expression, compile_expression
+from operators.expressions_written import readings
 from operators.paths import Path, compile_path
 from operators.pattern import Pattern
 from operators.pattern_compiler import compile_pattern
+from operators.pattern_definitions import ENTER_NAMES
+from operators.pattern_none import NoPattern
 from operators.plan_steps import StepPlan, StepTable, WaitForPlan
 from operators.step_types import parse_percent
+from operators.trait_compiler import Definitions
+from operators.trait_definitions import Trait
+from operators.trait_plan import TraitPlan
+from operators.workspace import Workspace
 from operators.workspace_json import canonical_json
 
 
@@ -66,6 +76,8 @@ class ExitRulePlan:
     where: Expression | None = None
     by: Path | None = None
     looks_at_any: bool = False
+    change: tuple[str, bool] | None = None
+    """(segment, whether it is entered), where a change of a segment ends the run."""
     first: str | None = None
     """The first of the steps on the way out."""
 
@@ -101,6 +113,14 @@ class JourneyPlan:
     """What of the entry event goals and exits compare with, where there is no key."""
     wants_feedback: bool = False
     """Whether a wait of the journey is for an outcome of its own messages."""
+    where: Expression | None = None
+    """Of an entry by segment or schedule; that of a pattern is part of it."""
+    change: tuple[str, bool] | None = None
+    """(segment, whether it is entered), where a change of a segment enters."""
+    schedule: Cron | None = None
+    """Where the calendar enters."""
+    scheduled_for: str | None = None
+    """The segment that the schedule is for; None for all."""
     waits_for_absence: bool = False
     """Whether the pattern has deadlines."""
     unnamed: tuple[str, ...] = ()
@@ -135,15 +155,39 @@ class Plan:
     """Journeys, by name, with an exit that looks at every event."""
     waits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Event name -> journeys, by name, of which some step waits for it."""
+    traits: TraitPlan | None = None
+    """Traits and segments in use; None where none is."""
+    exits_by_change: Mapping[tuple[str, bool], tuple[str, ...]] = field(default_factory=dict)
+    """(segment, whether it is entered) -> journeys, by name, with an exit by it."""
+    entries_by_change: Mapping[tuple[str, bool], tuple[JourneyPlan, ...]] = field(default_factory=dict)
+    """The same for entries, of the newest versions."""
+    schedules: tuple[JourneyPlan, ...] = ()
+    """Journeys, by name, that the calendar enters."""
 
 
-def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey], older: Sequence[Journey] = ()) -> Plan:
+def plan_of(workspace: Workspace) -> Plan:
+    """Compile a workspace without mistakes."""
+    assert workspace.orchestration is not None  # noqa: S101 - a workspace without one has a mistake
+    return compile_plan(
+        workspace.orchestration, workspace.journeys, workspace.older, workspace.traits, workspace.segments
+    )
+
+
+def compile_plan(
+    orchestration: Orchestration,
+    journeys: Sequence[Journey],
+    older: Sequence[Journey] = (),
+    traits: Mapping[str, Trait] = MappingProxyType({}),
+    segments: Mapping[str, str] = MappingProxyType({}),
+) -> Plan:
     """Compile definitions that `operators.workspace` found no mistake in.
 
     Args:
         orchestration: What holds for all.
         journeys: The journeys, each in its newest version.
         older: Versions that nobody enters any more, and that customers inside finish on.
+        traits: All there are; only those in use are kept.
+        segments: The same.
     """
     channels = sorted(orchestration.channels)
     compiled = [_journey(journey, channels) for journey in sorted(journeys, key=lambda journey: journey.journey)]
@@ -156,7 +200,7 @@ def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey], olde
             for name in sorted(names)
         },
         watches_all=tuple(plan for plan in compiled if plan.pattern.names is None),
-        hash=digest_of(orchestration, journeys, older),
+        hash=blake2b(canonical_json(orchestration, journeys, older, traits, segments), digest_size=16).hexdigest(),
         channels=tuple(channels),
         warnings=tuple(f"{plan.name}: {warning}" for plan in compiled for warning in plan.pattern.warnings)
         + tuple(warning for plan in compiled for warning in _warnings(plan)),
@@ -173,17 +217,31 @@ def compile_plan(orchestration: Orchestration, journeys: Sequence[Journey], olde
             if isinstance(step, WaitForPlan)
             for reply in step.replies
         ),
+        traits=Definitions(traits, segments).plan(_uses([*journeys, *older])),
+        exits_by_change=_by_event((plan.name, [rule.change]) for plan in every for rule in plan.exits if rule.change),
+        entries_by_change={
+            change: tuple(plan for plan in compiled if plan.change == change)
+            for change in {plan.change for plan in compiled if plan.change}
+        },
+        schedules=tuple(plan for plan in compiled if plan.schedule),
     )
 
 
-def digest_of(orchestration: Orchestration, journeys: Sequence[Journey], older: Sequence[Journey] = ()) -> str:
-    """BLAKE2b-128 of definitions, in hex: of what they say, however the files are written and ordered."""
-    return blake2b(canonical_json(orchestration, journeys, older), digest_size=16).hexdigest()
+def _uses(journeys: Iterable[Journey]) -> Uses:
+    """The traits and segments that journeys read."""
+    uses = NOTHING
+    for journey in journeys:
+        for reading in readings(journey.model_dump(mode="json", by_alias=True, exclude_defaults=True)):
+            uses = uses.and_those(reading.uses)
+    return uses
 
 
-def _by_event(named: Iterable[tuple[str, frozenset[str]]]) -> dict[str, tuple[str, ...]]:
-    """Event name -> names of the journeys that look at it, sorted."""
-    found: dict[str, set[str]] = {}
+Key = TypeVar("Key")
+
+
+def _by_event(named: Iterable[tuple[str, Iterable[Key]]]) -> dict[Key, tuple[str, ...]]:
+    """Event name, or change of a segment -> names of the journeys that look at it, sorted."""
+    found: dict[Key, set[str]] = {}
     for journey, events in named:
         for event in events:
             found.setdefault(event, set()).add(journey)
@@ -200,7 +258,7 @@ def _warnings(plan: JourneyPlan) -> Iterator[str]:
 
 def _journey(journey: Journey, channels: Sequence[str]) -> JourneyPlan:
     enter = journey.enter
-    names = tuple(element.as_ for element in enter.elements if element.as_)
+    names = tuple(element.as_ for element in enter.pattern or () if element.as_)
     table = StepTable(journey, channels, names)
     goal = _goal(journey.goal, table) if journey.goal else None
     events = ("entry", "first", "matched", *names)
@@ -214,7 +272,10 @@ def _journey(journey: Journey, channels: Sequence[str]) -> JourneyPlan:
         "tags": list(journey.tags),
         "priority": journey.priority,
     }
-    pattern = compile_pattern(enter, description, reads_events=_reads_events(enter, table.paths_read, events))
+    by_events = enter.segment is None and enter.schedule is None
+    pattern: Pattern = NoPattern()
+    if by_events:
+        pattern = compile_pattern(enter, description, reads_events=_reads_events(enter, table.paths_read, events))
     return JourneyPlan(
         name=journey.journey,
         version=journey.version,
@@ -236,7 +297,13 @@ def _journey(journey: Journey, channels: Sequence[str]) -> JourneyPlan:
         wants_feedback=any(
             reply.outcomes for step in table.steps.values() if isinstance(step, WaitForPlan) for reply in step.replies
         ),
-        waits_for_absence=any(element.absent for element in enter.elements),
+        where=compile_expression(enter.where, ENTER_NAMES) if enter.where and not by_events else None,
+        change=(enter.segment.entered or enter.segment.left or "", enter.segment.entered is not None)
+        if enter.segment
+        else None,
+        schedule=parse_cron(enter.schedule.cron) if enter.schedule else None,
+        scheduled_for=enter.schedule.segment if enter.schedule else None,
+        waits_for_absence=any(element.absent for element in enter.pattern or ()),
         unnamed=tuple(table.unnamed),
     )
 
@@ -256,8 +323,13 @@ def _exit_rule(rule: ExitRule | str, number: int, journey: Journey, table: StepT
     if isinstance(rule, str):
         events = frozenset(journey.goal.event if journey.goal else ())
         return ExitRulePlan(reason="goal", is_goal=True, events=events)
+    change = (rule.entered or rule.left or "", rule.entered is not None) if rule.entered or rule.left else None
+    reason = rule.event[0] if rule.event and len(rule.event) == 1 else "exit"
+    if change is not None:
+        reason = f"{'entered' if change[1] else 'left'} {change[0]}"
     return ExitRulePlan(
-        reason=rule.reason or (rule.event[0] if rule.event and len(rule.event) == 1 else "exit"),
+        reason=rule.reason or reason,
+        change=change,
         events=frozenset(rule.event or ()),
         when=table.expression(rule.when) if rule.when else None,
         where=table.expression(rule.where) if rule.where else None,

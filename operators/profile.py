@@ -5,7 +5,7 @@ from typing import Any
 
 from operators.expression_values import COMPARED_MAX, alike
 from operators.moment import Moment
-from operators.records import PROFILES, profile_of, storable, to_json
+from operators.records import storable, to_json
 from operators.templates import TemplateError, plain
 
 ATTRIBUTES_MAX = 1_000
@@ -55,7 +55,7 @@ def _take(attributes: Sequence[tuple[str, Any]], moment: Moment, told: dict[str,
         if whole == profile:
             return False
     moment.customer.profile = whole
-    moment.records.append((PROFILES, profile_of(moment.customer, moment.customer_id, moment.now)))
+    moment.tell_profile()
     return True
 
 

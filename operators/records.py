@@ -36,7 +36,9 @@ def action_id_of(
     return identity(customer_id, journey, version, instance, step, channel, attempt)
 
 
-def profile_of(customer: Customer, customer_id: str, at: int) -> dict[str, object]:
+def profile_of(
+    customer: Customer, customer_id: str, at: int, traits: dict[str, Any], segments: list[str]
+) -> dict[str, Any]:
     """The customer's profile as other systems may read it; takes the next `seq`, so that the last one is known."""
     customer.seq += 1
     return {
@@ -44,9 +46,20 @@ def profile_of(customer: Customer, customer_id: str, at: int) -> dict[str, objec
         "at": format_instant(at),
         "seq": customer.seq,
         "attributes": customer.profile,
-        "traits": {},
-        "segments": [],
-        "journeys": [],
+        "traits": traits,
+        "segments": segments,
+        "journeys": [
+            {
+                "journey": journey,
+                "version": run.version,
+                "instance": run.instance,
+                "key": run.key,
+                "entered_at": format_instant(run.entered_at),
+            }
+            for journey in sorted(customer.runs)
+            for run in customer.runs[journey]
+            if run.step
+        ],
         "last_contacts": {channel: format_instant(ms) for channel, ms in customer.contacts.items()},
     }
 

@@ -18,6 +18,7 @@ from operators.plan_steps import DelayPlan, ReplyPlan, SendPlan, WaitForPlan, Wa
 from operators.run_steps import Walk, is_past, timer_of
 from operators.run_waits import can_change, deadline
 from operators.sends import send
+from operators.trait_plan import Change
 from state.instants import format_instant
 from state.runs import Run
 
@@ -37,15 +38,15 @@ class RunMoves:
 
     # --- by an event
 
-    def take(self, moment: Moment, event: Event) -> None:
-        """Let an event do to the customer's runs what it does."""
+    def take(self, moment: Moment, event: Event, changes: Sequence[Change] = ()) -> None:
+        """Let an event, and the changes of segments that it led to, do to the customer's runs what they do."""
         plan = self._plan
         name = event.name
         goals, exits, waits = plan.goals.get(name), plan.exits.get(name), plan.waits.get(name)
         met = self._meet_goals(goals, moment, event) if goals else []
-        if exits or plan.exits_by_condition:
-            looking = sorted({*(exits or ()), *plan.exits_by_condition})
-            self._take_exits(looking, moment, event, met)
+        if exits or plan.exits_by_condition or (changes and plan.exits_by_change):
+            looking = {*(exits or ()), *plan.exits_by_condition, *self._exits_by(changes)}
+            self._take_exits(sorted(looking), moment, event, met, changes)
         if waits:
             self._end_waits(waits, moment, event)
 
@@ -83,13 +84,29 @@ class RunMoves:
                 _forget(run, journey.name, moment)
         return met
 
-    def _take_exits(self, journeys: Sequence[str], moment: Moment, event: Event, met: list[str]) -> None:
+    def change(self, moment: Moment, changes: Sequence[Change]) -> None:
+        """Let changes of segments by the clock do to the customer's runs what they do."""
+        self._take_exits(sorted(self._exits_by(changes)), moment, None, [], changes)
+
+    def _exits_by(self, changes: Sequence[Change]) -> set[str]:
+        """Journeys with an exit by one of the changes."""
+        found = self._plan.exits_by_change
+        return {name for change in changes for name in found.get((change.segment, change.entered), ())}
+
+    def _take_exits(
+        self,
+        journeys: Sequence[str],
+        moment: Moment,
+        event: Event | None,
+        met: list[str],
+        changes: Sequence[Change],
+    ) -> None:
         for run, journey in self._runs_of(journeys, moment):
             if not run.step or not journey.exits:
                 continue
             walk = Walk(journey, moment, run, event)
             for rule in journey.exits:
-                if run.instance in met if rule.is_goal else _exits(rule, walk, event):
+                if run.instance in met if rule.is_goal else _exits(rule, walk, event, changes):
                     leave(walk, rule)
                     break
 
@@ -209,10 +226,16 @@ def leave(walk: Walk, rule: ExitRulePlan) -> None:
         walk.go(rule.first)
 
 
-def _exits(rule: ExitRulePlan, walk: Walk, event: Event) -> bool:
+def _exits(rule: ExitRulePlan, walk: Walk, event: Event | None, changes: Sequence[Change]) -> bool:
     if rule.when is not None:
         return rule.when.holds(walk.scope())
-    if event.name not in rule.events or not _concerns(event, walk.run, walk.journey, rule.by, rule.looks_at_any):
+    if rule.change is not None:
+        return rule.change in changes
+    if (
+        event is None
+        or event.name not in rule.events
+        or not _concerns(event, walk.run, walk.journey, rule.by, rule.looks_at_any)
+    ):
         return False
     return rule.where is None or rule.where.holds(walk.scope())
 

@@ -33,7 +33,7 @@ from operators.plan_steps import (
     WaitPlan,
 )
 from operators.profile import set_attributes
-from operators.records import PROFILES, instance_of, profile_of
+from operators.records import instance_of
 from operators.run_waits import deadline
 from operators.sends import send
 from state.instants import format_instant
@@ -136,7 +136,7 @@ class Walk:
             self.keep(self.journey.reads)
             customer.runs.setdefault(self.journey.name, []).append(run)
             self.stored = True
-            self.tell_profile()
+            self.moment.tell_profile()
         return HOLD
 
     def keep(self, reads: frozenset[str]) -> None:
@@ -160,7 +160,7 @@ class Walk:
         elif runs is not None and not runs:
             del customer.runs[journey.name]
         if self.stored:
-            self.tell_profile()
+            self.moment.tell_profile()
         self.stored = True
 
     def _watch(self, runs: list[Run] | None) -> None:
@@ -179,11 +179,6 @@ class Walk:
             if is_past(one, journey, self.moment.now) or (one is over[0] and len(over) >= RUNS_MAX):
                 runs.remove(one)
         runs.append(run)
-
-    def tell_profile(self) -> None:
-        """The profile has other running journeys."""
-        moment = self.moment
-        moment.records.append((PROFILES, profile_of(moment.customer, moment.customer_id, moment.now)))
 
 
 def begin(journey: JourneyPlan, moment: Moment, key: object, value: str, match: Match) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from operators.actions import new_action
 from operators.holds import is_held
 from operators.plan_steps import SendPlan
-from operators.records import ACTIONS, PROFILES, profile_of
+from operators.records import ACTIONS
 from operators.templates import TemplateError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def send(walk: "Walk", step: SendPlan) -> None:
     action["with"] = values
     action["tags"] = step.tags
     if step.attaches_profile:
-        action["profile"] = profile_of(customer, moment.customer_id, now)
+        action["profile"] = moment.profile_record()
     moment.records.append((ACTIONS + channel, action))
     walk.tell(
         "sent", step=step.step, action_id=action["action_id"], channel=channel, template=step.template, value=step.value
@@ -59,7 +59,7 @@ def send(walk: "Walk", step: SendPlan) -> None:
             del run.actions[next(iter(run.actions))]
         run.actions[action["action_id"]] = step.step
     customer.contacts[channel] = now
-    moment.records.append((PROFILES, profile_of(customer, moment.customer_id, now)))
+    moment.tell_profile()
 
 
 def _in_order(step: SendPlan, walk: "Walk") -> tuple[str, ...]:

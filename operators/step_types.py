@@ -10,20 +10,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from operators.definition_types import LATER, Name, Text, checked, explained, text_of
+from operators.definition_types import Name, Text, checked, explained, text_of
 from operators.expressions import compile_expression
 from operators.paths import compile_path
-from operators.templates import TEMPLATE_NAMES, TemplateError, compile_value, names_used
+from operators.templates import TEMPLATE_NAMES, compile_value
 
-RUN_NAMES = ("event", "properties", "entry", "first", "matched", "profile", "now", "journey")
+RUN_NAMES = ("event", "properties", "entry", "first", "matched", "profile", "traits", "segments", "now", "journey")
 """Root names of the expressions of a run: steps, exits and goal."""
 
 NAMES = "names"
 """Key of the validation context: the names that the journey's pattern gives its events."""
-
-_LATER_NAMES = dict.fromkeys(
-    ("traits", "segments"), "it is part of the journey language, but not of this version of Sojourn"
-)
 
 
 def mistake(message: str) -> PydanticCustomError:
@@ -39,17 +35,13 @@ def names_here(info: ValidationInfo) -> tuple[str, ...]:
 def check_condition(value: str, info: ValidationInfo) -> str:
     """Check an expression of a run."""
     names = (*RUN_NAMES, *names_here(info))
-    checked(lambda text: compile_expression(text, names, later=_LATER_NAMES))(value)
+    checked(lambda text: compile_expression(text, names))(value)
     return value
 
 
 def _template(value: Any, info: ValidationInfo) -> Any:
-    def check(value: Any) -> None:
-        compile_value(value, (*TEMPLATE_NAMES, *names_here(info), *_LATER_NAMES))
-        for name in sorted(names_used(value) & set(_LATER_NAMES)):
-            raise TemplateError(f"the template uses {name!r}, which {LATER}")
-
-    return checked(check)(value)
+    names = (*TEMPLATE_NAMES, *names_here(info))
+    return checked(lambda value: compile_value(value, names))(value)
 
 
 PathOrAny = Annotated[Text, explained(lambda text: None if text == "any" else compile_path(text))]

@@ -6,7 +6,7 @@ withheld and the fact says why.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import wraps
 from math import isfinite
@@ -16,7 +16,7 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedErr
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-TEMPLATE_NAMES = ("event", "properties", "entry", "first", "matched", "profile", "now", "journey")
+TEMPLATE_NAMES = ("event", "properties", "entry", "first", "matched", "profile", "traits", "segments", "now", "journey")
 """Root names that a template may use."""
 
 TEXT_CHARACTERS_MAX = 100_000
@@ -60,7 +60,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     """
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        if isinstance(obj, dict):
+        if isinstance(obj, (dict, Mapping)):  # a dictionary, mostly; the traits
             return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
         if isinstance(obj, str):
             if attribute in _TEXT_METHODS:
@@ -92,7 +92,8 @@ class _Environment(ImmutableSandboxedEnvironment):
     def getitem(self, obj: Any, argument: Any) -> Any:
         if isinstance(obj, Undefined):
             return super().getitem(obj, argument)
-        if isinstance(obj, (dict, list, tuple, str)) and (isinstance(obj, dict) or not isinstance(argument, str)):
+        keyed = isinstance(obj, (dict, Mapping))
+        if keyed or (isinstance(obj, (list, tuple, str)) and not isinstance(argument, str)):
             try:
                 return obj[argument]
             except (LookupError, TypeError):
@@ -186,6 +187,54 @@ def paths_used(value: Any) -> frozenset[str]:
     return frozenset().union(*(paths_used(part) for part in parts))
 
 
+def uses_in_template(value: Any) -> tuple[frozenset[str], frozenset[str], bool, bool]:
+    """What the templates in a value read of traits and segments.
+
+    Returns:
+        Names of traits; names of segments; and whether traits, or segments, are read as a whole: any may be meant then.
+    """
+    traits: set[str] = set()
+    segments: set[str] = set()
+    whole: set[str] = set()
+    for text in _texts(value):
+        _gather_uses(_parse(text), traits, segments, whole)
+    return frozenset(traits), frozenset(segments), "traits" in whole, "segments" in whole
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+        yield from _texts(part)
+
+
+def _parse(text: str) -> nodes.Template:
+    try:
+        return _environment.parse(text)
+    except (TemplateSyntaxError, RecursionError) as error:
+        raise TemplateError(f"the template {_shown(text)} is no Jinja2: {error}") from error
+
+
+def _gather_uses(node: nodes.Node, traits: set[str], segments: set[str], whole: set[str]) -> None:
+    match node:
+        case nodes.Getattr(node=nodes.Name(name="traits"), attr=name):
+            traits.add(name)
+            return
+        case nodes.Getitem(node=nodes.Name(name="traits"), arg=nodes.Const(value=str(name))):
+            traits.add(name)
+            return
+        case nodes.Compare(
+            expr=nodes.Const(value=str(name)),
+            ops=[nodes.Operand(op=("in" | "notin"), expr=nodes.Name(name="segments"))],
+        ):
+            segments.add(name)
+            return
+        case nodes.Name(name=("traits" | "segments") as root):
+            whole.add(root)
+    for child in node.iter_child_nodes():
+        _gather_uses(child, traits, segments, whole)
+
+
 def _gather_paths(node: nodes.Node, found: set[str]) -> None:
     path: list[str] = []
     inner: nodes.Node = node
@@ -270,7 +319,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         return value
     if depth > DEPTH_MAX:
         raise TemplateError(f"a value is nested more than {DEPTH_MAX} deep")
-    if isinstance(value, dict):
+    if isinstance(value, (dict, Mapping)):
         return {_text(str(key)): plain(part, depth + 1) for key, part in value.items()}
     if isinstance(value, (set, frozenset)):
         value = sorted(value, key=str)

@@ -155,6 +155,14 @@ class Definitions:
             text = self.segments[name]
             raise ExpressionError(f"{text!r} is a number, not a condition: compare it, as in: days_since(...) > 60")
 
+    def changes_by_clock(self, trait: str) -> bool:
+        """Whether time alone changes a trait, or it cannot be known."""
+        try:
+            timing = self.timing(f"traits.{trait}")
+        except ExpressionError:
+            return True
+        return timing.sort != "still" or bool(timing.windows)
+
     def timing(self, place: str) -> Timing:
         """How a trait or segment changes by time alone.
 

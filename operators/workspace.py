@@ -11,14 +11,18 @@ from typing import Any
 from operators.complaints import Complaint, complaint_at, validated
 from operators.definition_types import LATER
 from operators.definitions import CHANNELS, Journey, Orchestration, enter_mistakes
+from operators.expressions_written import readings
 from operators.journey_mistakes import journey_mistakes
 from operators.step_definitions import STEP_KINDS
 from operators.steps_written import lists_of, steps_in
+from operators.trait_compiler import Definitions
+from operators.trait_definitions import Trait
+from operators.trait_files import SEGMENTS, TRAITS, TraitFiles
 from operators.uses import Source, sources
 from operators.yaml_lines import Document, read_yaml
 
 ORCHESTRATION = "orchestration.yaml"
-LATER_FILES = ("traits.yaml", "segments.yaml", "offers.yaml")
+LATER_FILES = ("offers.yaml",)
 SCENARIOS_END = ".test.yaml"
 
 
@@ -31,6 +35,8 @@ class Workspace:
     """In the order of their names."""
     older: list[Journey] = field(default_factory=list)
     """Versions that nobody enters any more, and that customers inside finish on."""
+    traits: dict[str, Trait] = field(default_factory=dict)
+    segments: dict[str, str] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
     scenario_files: list[str] = field(default_factory=list)
 
@@ -44,6 +50,8 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
     workspace = Workspace()
     documents: dict[str, Document] = {}
     """Journey files that hold a mapping, valid or not: a mistake in one place hides none in another."""
+    named: dict[str, Document] = {}
+    """What there is of the files of traits and segments."""
     channels: Sequence[str] | None = None
     for file in sorted(texts):
         if file.endswith(SCENARIOS_END):
@@ -63,6 +71,8 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
                         f"{file} {LATER}",
                     )
                 )
+        elif file in (TRAITS, SEGMENTS):
+            named[file] = document
         elif file == ORCHESTRATION:
             workspace.orchestration = validated(Orchestration, file, document, workspace.complaints)
             channels = _channels(document.value)
@@ -70,7 +80,11 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
             documents[file] = document
         else:
             validated(Journey, file, document, workspace.complaints)
-    _read_journeys(workspace, documents, channels)
+    traits = TraitFiles(named)
+    workspace.traits, workspace.segments = traits.traits, traits.segments
+    _read_journeys(workspace, documents, channels, traits)
+    journeys = [document.value.get("journey") for document in documents.values()]
+    workspace.complaints += traits.check([name for name in journeys if isinstance(name, str)])
     workspace.journeys.sort(key=lambda journey: journey.journey)
     if ORCHESTRATION not in texts:
         workspace.complaints.append(
@@ -98,7 +112,9 @@ def _channels(value: Any) -> Sequence[str] | None:
     return sorted(channels) if isinstance(channels, dict) else None
 
 
-def _read_journeys(workspace: Workspace, documents: Mapping[str, Document], channels: Sequence[str] | None) -> None:
+def _read_journeys(
+    workspace: Workspace, documents: Mapping[str, Document], channels: Sequence[str] | None, traits: TraitFiles
+) -> None:
     """Validate the journeys, those that use others too; each name once."""
     files: dict[str, str] = {}
     wrong: set[str] = set()
@@ -107,6 +123,8 @@ def _read_journeys(workspace: Workspace, documents: Mapping[str, Document], chan
     # Those that use others last: what is wrong with the used one is told once.
     for source in sorted((one for one in found if isinstance(one, Source)), key=lambda one: one.uses is not None):
         journey, complaints = _journey(source, channels)
+        if traits.is_whole:
+            complaints += _trait_mistakes(source, traits.definitions)
         file = source.uses.file if source.uses else source.file
         if source.uses is not None:
             told = [] if source.file in wrong else complaints
@@ -134,6 +152,23 @@ def _journey(source: Source, channels: Sequence[str] | None) -> tuple[Journey | 
     found += journey_mistakes(document, channels)
     complaints += [complaint_at(source.file, document, location, message) for location, message in found]
     return journey, complaints
+
+
+def _trait_mistakes(source: Source, definitions: Definitions) -> list[Complaint]:
+    """Traits and segments that a journey reads: those that there are not, and kinds that do not fit."""
+    found: list[Complaint] = []
+    for reading in readings(source.document.value):
+        messages = definitions.unknown(reading.uses)
+        found += [complaint_at(source.file, source.document, reading.location, message) for message in messages]
+        if reading.location[0] == "exit" and reading.location[-1] == "when":
+            for name in sorted(reading.uses.traits & definitions.traits.keys()):
+                if definitions.changes_by_clock(name):
+                    message = (
+                        f"the trait {name!r} changes by the clock, and `when` is looked at only when the customer does "
+                        "something; make a segment of it, and write: entered: SEGMENT"
+                    )
+                    found.append(complaint_at(source.file, source.document, reading.location, message))
+    return found
 
 
 def own_names(journey: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,14 +4,18 @@ The text holds what the definitions say and nothing of how they were written: no
 defaults that were written out, `use` and params filled in. So equal definitions have one hash.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import orjson
+from pydantic import BaseModel
 
 from operators.complaints import validated
 from operators.definitions import Journey, Orchestration
 from operators.records import storable, to_json
+from operators.trait_definitions import Trait
+from operators.trait_files import SEGMENTS, TRAITS, TraitFiles
 from operators.workspace import Workspace, own_names
 from operators.yaml_lines import Document
 from state.errors import DefinitionsError
@@ -20,10 +24,16 @@ FORMAT = 1
 """Of the text; a text of another format is refused, never guessed at."""
 
 
-def canonical_json(orchestration: Orchestration, journeys: Sequence[Journey], older: Sequence[Journey] = ()) -> bytes:
+def canonical_json(
+    orchestration: Orchestration,
+    journeys: Sequence[Journey],
+    older: Sequence[Journey] = (),
+    traits: Mapping[str, Trait] = MappingProxyType({}),
+    segments: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     """The definitions as one text: equal for definitions that say the same."""
 
-    def plain(model: Orchestration | Journey) -> Any:
+    def plain(model: BaseModel) -> Any:
         return storable(model.model_dump(mode="json", by_alias=True, exclude_defaults=True))
 
     return to_json(
@@ -32,12 +42,22 @@ def canonical_json(orchestration: Orchestration, journeys: Sequence[Journey], ol
             "orchestration": plain(orchestration),
             "journeys": [plain(one) for one in sorted(journeys, key=lambda one: one.journey)],
             "older": [plain(one) for one in sorted(older, key=lambda one: (one.journey, one.version))],
+            "traits": {name: plain(trait) for name, trait in traits.items()},
+            "segments": dict(segments),
         }
     )
 
 
-def read_canonical_json(text: bytes) -> Workspace:
-    """The definitions that `canonical_json` wrote.
+def workspace_json(workspace: Workspace) -> bytes:
+    """The canonical JSON of a workspace without mistakes."""
+    assert workspace.orchestration is not None  # noqa: S101 - a workspace without one has a mistake
+    return canonical_json(
+        workspace.orchestration, workspace.journeys, workspace.older, workspace.traits, workspace.segments
+    )
+
+
+def read_workspace_json(text: bytes) -> Workspace:
+    """The definitions that `workspace_json` wrote.
 
     Raises:
         DefinitionsError: It is no such text, or definitions that this version cannot do.
@@ -45,14 +65,16 @@ def read_canonical_json(text: bytes) -> Workspace:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise DefinitionsError(
-            f"definitions that are no JSON: {error}; write them with this version of Sojourn"
-        ) from None
+        message = f"definitions that are no JSON: {error}; write them with this version of Sojourn"
+        raise DefinitionsError(message) from None
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         found = value.get("format") if isinstance(value, dict) else value
         raise DefinitionsError(f"definitions of format {found!r}; this version of Sojourn reads format {FORMAT}")
-    workspace = Workspace()
     place = "definitions in the log"
+    traits = TraitFiles(
+        {name: Document(value.get(part)) for name, part in ((TRAITS, "traits"), (SEGMENTS, "segments"))}
+    )
+    workspace = Workspace(traits=traits.traits, segments=traits.segments, complaints=traits.complaints)
     workspace.orchestration = validated(
         Orchestration, place, Document(value.get("orchestration")), workspace.complaints
     )

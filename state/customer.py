@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from state.runs import Hold, Run
+from state.traits import TraitMemory
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False):
@@ -53,6 +54,8 @@ class Customer(msgspec.Struct, array_like=True, gc=False):
     """Channel -> tag (empty: every message) -> holder -> what it holds back."""
     zone: str = ""
     """The last time zone that the context of an event named."""
+    traits: TraitMemory | None = None
+    """Of traits and segments; None where none is in use."""
 
 
 class GroupMeta(msgspec.Struct, array_like=True):

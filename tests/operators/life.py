@@ -4,7 +4,7 @@ import json
 
 from operators.customer_step import CustomerStep
 from operators.events import Event
-from operators.plan import compile_plan
+from operators.plan import plan_of as compile_workspace
 from operators.records import to_json
 from operators.workspace import read_workspace
 from state.codec import decode_customer, encode_customer
@@ -21,18 +21,19 @@ T0 = parse_instant("2026-01-05T10:00:00Z")
 ORCHESTRATION = "timezone: Europe/Berlin\nchannels: {email: {}, push: {}, sms: {}, ads: {}}"
 
 
-def plan_of(*journeys, older=(), orchestration=ORCHESTRATION):
+def plan_of(*journeys, older=(), orchestration=ORCHESTRATION, traits="", segments=""):
     """The plan of some journeys' texts, and of older versions of them."""
 
     def read(texts):
         files = {f"{number}.yaml": text for number, text in enumerate(texts)}
-        workspace = read_workspace({"orchestration.yaml": orchestration, **files})
+        named = {"orchestration.yaml": orchestration, "traits.yaml": traits, "segments.yaml": segments}
+        workspace = read_workspace({**named, **files})
         assert not workspace.complaints, [str(one) for one in workspace.complaints]
         return workspace
 
     workspace = read(journeys)
-    before = [one for text in older for one in read([text]).journeys]
-    return compile_plan(workspace.orchestration, workspace.journeys, before)
+    workspace.older = [one for text in older for one in read([text]).journeys]
+    return compile_workspace(workspace)
 
 
 def at(text):

@@ -145,9 +145,9 @@ def test_complaints_come_in_the_order_of_files_and_lines():
         (journey(enter="pattern: []"), 3, "enter.pattern", "at least 1"),
         (journey(enter="pattern: {event: A}"), 3, "enter.pattern", "list"),
         (journey(enter="pattern: [A]"), 3, "enter.pattern[0]", "(it is 'A')"),
-        (journey(enter="event: A, pattern: [{event: A}]"), 3, "enter", "either `event` or `pattern`"),
-        (journey(enter="key: properties.x"), 3, "enter", "either `event` or `pattern`"),
-        (journey(enter=""), 3, "enter", "either `event` or `pattern`"),
+        (journey(enter="event: A, pattern: [{event: A}]"), 3, "enter", "say what enters: one of event, pattern, segment, schedule"),
+        (journey(enter="key: properties.x"), 3, "enter", "say what enters: one of event, pattern, segment, schedule"),
+        (journey(enter=""), 3, "enter", "say what enters: one of event, pattern, segment, schedule"),
         (journey(enter="pattern: [{event: A, times: 3}]"), 3, "enter", "as in: within: 5d"),
         (journey(enter="pattern: [{event: A, without: {event: B}}]"), 3, "enter", "`without` needs `within`"),
         (journey(enter="pattern: [{event: A, times: 0}], within: 1d"), 3, "enter.pattern[0].times", "(it is 0)"),
@@ -354,7 +354,7 @@ def test_all_mistakes_of_a_workspace_are_told_at_once():
         orchestration="timezone: Mars\nbar: 1\n",
         k__yaml="journey: k\nat: 18:30\njourney: k\n",
         l__yaml="a: [",
-        traits__yaml="a: {count: X}\n",
+        traits__yaml="a: {count: X, within: 0d}\n",
     )
     assert [(one.file, one.line, one.path) for one in found] == [
         ("j.yaml", 1, "journey"),
@@ -375,7 +375,7 @@ def test_all_mistakes_of_a_workspace_are_told_at_once():
         ("l.yaml", 2, ""),
         ("orchestration.yaml", 1, "timezone"),
         ("orchestration.yaml", 2, "bar"),
-        ("traits.yaml", 1, ""),
+        ("traits.yaml", 1, "a.within"),
     ]
 
 
@@ -415,24 +415,11 @@ STEP = "id: s, send: email, template: t"
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        # the entry
-        (journey(enter="segment: {entered: vip}"), "enter.segment"),
-        (journey(enter="segment: {left: vip}"), "enter.segment"),
-        (journey(enter="schedule: {cron: '0 10 * * mon', segment: vip}"), "enter.schedule"),
-        (journey(enter="event: A, where: '\"staff\" not in segments'"), "enter.where"),
-        (journey(enter="event: A, where: 'traits.orders_90d > 3'"), "enter.where"),
         # steps
         (journey(step="choose: {from: [offer], by: value}"), "steps[0]"),
         # sends
         (journey(step="id: s, send: best, template: t"), "steps[0].send"),
         (journey(step=f"{STEP}, at: best_time within 24h"), "steps[0].at"),
-        # exits
-        (journey("exit: [{entered: vip}]"), "exit[0].entered"),
-        (journey("exit: [{left: vip}]"), "exit[0].left"),
-        (journey("exit: [{when: 'traits.orders > 3'}]"), "exit[0].when"),
-        # templates
-        (journey(step=f"{STEP}, with: {{a: '{{{{ traits.orders_90d }}}}'}}"), "steps[0].with.a"),
-        (journey(step=f"{STEP}, with: {{a: '{{% if \"vip\" in segments %}}x{{% endif %}}'}}"), "steps[0].with.a"),
     ],
     ids=readable,
 )
@@ -477,13 +464,96 @@ def test_what_a_channel_of_the_language_has_and_this_version_has_not_is_refused(
     assert LATER in complaint.message
 
 
-@pytest.mark.parametrize("file", ["traits.yaml", "segments.yaml", "offers.yaml"])
-def test_a_file_of_the_language_that_this_version_has_not_is_refused(file):
+def test_a_file_of_the_language_that_this_version_has_not_is_refused():
     """Named as a whole; an empty one says nothing and is let be."""
-    complaint = only(**{file.replace(".", "__"): "vip: 'now > 1'\n"})
-    assert complaint.file == file
+    complaint = only(offers__yaml="free-shipping: {channel: email}\n")
+    assert complaint.file == "offers.yaml"
     assert LATER in complaint.message
-    assert complaints(**{file.replace(".", "__"): "# nothing yet\n"}) == []
+    for file in "traits__yaml", "segments__yaml", "offers__yaml":
+        assert complaints(**{file: "# nothing yet\n"}) == []
+
+
+# --- traits and segments
+
+TRAITS = "orders: {count: Order Completed}\norders_90d: {count: Order Completed, within: 90d}\n"
+SEGMENTS = "vip: traits.orders >= 3\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        journey(enter="segment: {entered: vip}, where: traits.orders > 5"),
+        journey(enter="schedule: {cron: '0 10 * * mon', segment: vip}"),
+        journey(enter="schedule: {cron: '0 10 * * mon'}"),
+        journey("exit: [{left: vip}, {when: traits.orders > 3}]"),
+        journey(enter="event: A, where: '\"vip\" not in segments and traits.orders_90d > 1'"),
+        journey(
+            step="id: s, send: email, template: t, with: {n: '{{ traits.orders }}', v: '{{ \"vip\" in segments }}'}"
+        ),
+        journey(step="id: w, wait: {until: now + 1d * traits.orders}"),
+    ],
+    ids=readable,
+)
+def test_traits_and_segments_may_be_read_wherever_there_is_an_expression(text):
+    """And in templates; and enter, and end."""
+    assert complaints(text, traits__yaml=TRAITS, segments__yaml=SEGMENTS) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "says"),
+    [
+        (journey(enter="segment: {entered: vap}"), "enter.segment.entered", "did you mean 'vip'?"),
+        (journey(enter="segment: {left: vap}"), "enter.segment.left", "there is no segment 'vap'"),
+        (journey(enter="segment: {entered: vip, left: vip}"), "enter.segment", "either `entered` or `left`"),
+        (journey(enter="segment: {}"), "enter.segment", "either `entered` or `left`"),
+        (journey(enter="segment: {entered: vip}, key: properties.x"), "enter.key", "leave it out"),
+        (journey(enter="schedule: {cron: '0 25 * * *'}"), "enter.schedule.cron", "'25' is no hour"),
+        (journey(enter="schedule: {segment: vip}"), "enter.schedule", "`cron` is missing"),
+        (journey(enter="schedule: {cron: '0 10 * * *', segment: vap}"), "enter.schedule.segment", "'vap'"),
+        (journey(enter="event: A, where: traits.ordres > 1"), "enter.where", "did you mean 'orders'?"),
+        (journey(enter="pattern: [{event: A, where: '\"vap\" in segments'}]"), "enter.pattern[0].where", "'vap'"),
+        (journey("exit: [{entered: vap}]"), "exit[0].entered", "'vap'"),
+        (journey("exit: [{when: traits.orders_90d < 1}]"), "exit[0].when", "make a segment of it"),
+        (journey("goal: {event: B, value: traits.x}"), "goal.value", "there is no trait 'x'"),
+        (journey(step="id: w, wait: {until: traits.x}"), "steps[0].wait.until", "there is no trait 'x'"),
+        (journey(step="id: b, branch: [{when: traits.x > 1}]"), "steps[0].branch[0].when", "there is no trait 'x'"),
+        (journey(step="set: {a: {expr: traits.x}}"), "steps[0].set.a.expr", "there is no trait 'x'"),
+        (
+            journey(step="id: s, send: email, template: t, with: {a: [{b: '{{ traits.x }}'}]}"),
+            "steps[0].with.a",
+            "there is no trait 'x'",
+        ),
+    ],
+    ids=readable,
+)
+def test_a_mistake_with_traits_and_segments_has_its_message(text, path, says):
+    """At the place that reads them."""
+    complaint = only(text, traits__yaml=TRAITS, segments__yaml=SEGMENTS)
+    assert complaint.path == path
+    assert says in complaint.message
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "path", "says"),
+    [
+        ("traits", "- a\n", "", "as in: orders_90d: {count"),
+        ("traits", "a-b: {count: X}\n", "a-b", "write letters, digits and `_`"),
+        ("traits", "a: 5\n", "a", "a trait says what it computes"),
+        ("traits", "a: {count: X, wihtin: 5d}\n", "a.wihtin", "did you mean 'within'?"),
+        ("traits", "a: {count: X, within: 5}\n", "a.within", "5 is not a duration"),
+        ("traits", "a: {}\n", "a", "a trait is one of count"),
+        ("traits", "a: {entries: x}\n", "a.entries", "there is no journey 'x'"),
+        ("segments", "a: 5\n", "a", "put it in quotes"),
+        ("segments", "a: traits.x > 1\n", "a", "there is no trait 'x'"),
+        ("segments", "a: hour(now) == 5\n", "a", ""),
+        ("segments", "a: '\"b\" in segments'\nb: '\"a\" in segments'\n", "a", "made of itself"),
+    ],
+)
+def test_a_mistake_in_traits_and_segments_has_its_message(file, text, path, says):
+    """File, line, path."""
+    complaint = complaints(**{f"{file}__yaml": text})[0]
+    assert (complaint.file, complaint.line, complaint.path) == (f"{file}.yaml", 1, path)
+    assert says in complaint.message
 
 
 def test_a_without_that_agrees_in_a_value_needs_events_that_have_one():

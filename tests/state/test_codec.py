@@ -19,6 +19,7 @@ from state.customer import Customer, Entry, GroupMeta, JourneyMemory
 from state.errors import StateError, StateFormatError
 from state.runs import Hold, Run
 from state.timer_index import timer_key
+from state.traits import Kept, TraitMemory
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -93,6 +94,15 @@ WITH_RUNS = replace(
     },
     zone="Europe/Berlin",
 )
+WITH_TRAITS = replace(
+    WITH_RUNS,
+    traits=TraitMemory(
+        mark=2**64 - 1,
+        traits={7: {"": Kept([1, 2], [9.5, "x"], [1, 3]), "tents": Kept()}},
+        segments={8: True, 9: False},
+        due={9: 1_767_225_600_008},
+    ),
+)
 WITH_TIMERS = replace(CUSTOMER, timers={"cart-recovery 0f0f 2": 1_767_225_600_005, "": 0})
 UNDO = Undo(encode(META), [("c-1", bytes.fromhex((GOLDEN / "1-customer.hex").read_text("ascii"))), ("\u00e9", None)])
 OLDER = {
@@ -100,13 +110,15 @@ OLDER = {
     "customer-new": Customer(),
     "customer-with-timers": WITH_TIMERS,
     "customer-with-timers-new": Customer(),
+    "customer-with-runs": WITH_RUNS,
+    "customer-with-runs-new": Customer(),
     "undo": UNDO,
     "undo-of-the-first-epoch": Undo(None, []),
 }
 """What golden files hold that were written before a field was added: it has its default."""
 VALUES = {
-    "customer-with-runs": WITH_RUNS,
-    "customer-with-runs-new": Customer(),
+    "customer-with-traits": WITH_TRAITS,
+    "customer-with-traits-new": Customer(),
     "group-meta": META,
     "group-meta-fresh": GroupMeta(0, 1),
     "undo-with-timers": replace(UNDO, timers=[(timer_key(5, "c-1"), timer_key(6, "c-1")), (None, b"k"), (b"l", None)]),
@@ -254,9 +266,9 @@ def test_bytes_that_are_cut_off_or_go_on_are_refused(name):
 @pytest.mark.parametrize(
     ("name", "form"),
     [
-        ("customer-with-runs", GroupMeta),
-        ("customer-with-runs", Undo),
-        ("customer-with-runs", Token),
+        ("customer-with-traits", GroupMeta),
+        ("customer-with-traits", Undo),
+        ("customer-with-traits", Token),
         ("group-meta", Customer),
         ("group-meta", Undo),
         ("undo", Customer),
@@ -272,7 +284,7 @@ def test_a_record_of_another_kind_is_refused(name, form):
         read(golden(name), form)
 
 
-@pytest.mark.parametrize("name", ["customer-with-runs", "group-meta", "undo-with-timers", "token"])
+@pytest.mark.parametrize("name", ["customer-with-traits", "group-meta", "undo-with-timers", "token"])
 def test_damaged_bytes_are_a_record_or_are_refused(name):
     """A flipped bit may change a number unseen; nothing but `StateFormatError` ever comes of it."""
     random, stored, form = Random(1), golden(name), type(VALUES[name])
