@@ -137,13 +137,16 @@ class _Compiler:
                     without=forbids,
                 )
             )
+        where = None if absence is not None or is_static(self.where) else self.where
         shape = Shape(
             parts=parts,
             within=self.within,
             windows=windows,
             absent=absent,
-            where=None if absence is not None or is_static(self.where) else self.where,
+            where=where,
             forgets=not distinct and all(_reads_only_ends(*one) for one in self.expressions),
+            where_reads_ends=where is not None and _reads_only_ends(where, True),
+            reads_first=not all(is_static(one) or one.names <= {*STATIC_NAMES, "entry"} for one, _ in self.expressions),
         )
         deferred_any = not all(is_static(one) for one, _ in self.expressions)
         wild = any(role.by is None for these in roles.values() for role in these)

@@ -21,7 +21,10 @@ ROLE_BITS = 16
 ALL_ROLES = (1 << ROLE_BITS) - 1
 
 STEPS_MAX = 50_000
-"""Events looked at in one search. One of 256 events, three elements and no such `where` takes at most some 20,000."""
+"""Events looked at in one search; an expression that reads of the match counts for `EXPRESSION_STEPS`. That is some 50 ms; a
+search without such an expression and without `distinct` ends sooner (256 events, all of them in three elements: STEPS)."""
+
+EXPRESSION_STEPS = 20
 
 Scope = dict[str, Any]
 
@@ -68,7 +71,11 @@ class Shape:
     where: Expression | None = None
     """`enter.where`."""
     forgets: bool = True
-    """Whether how the search came to an event plays no part in how it goes on from there."""
+    """Whether how the search came to an event, but for the first of the match, plays no part in how it goes on from there."""
+    reads_first: bool = False
+    """Whether the first of the match plays one."""
+    where_reads_ends: bool = False
+    """Whether `where` reads at most the first and the last of the match."""
 
     def nexts(self, part: int) -> Sequence[int]:
         """The parts that can come after one (-1 before the first): up to the first that is not optional."""
@@ -111,6 +118,7 @@ class Search:
         self._end = 0
         self._last = len(shape.parts) - 1
         self._failed: set[tuple[int, int, int, bool]] = set()
+        self._clear: dict[int, bool] = {}
         self._steps = 0
 
     def find(self, new: int) -> list[tuple[int, int]] | None:
@@ -121,18 +129,46 @@ class Search:
         self._new = new
         when = bucket[new] >> ROLE_BITS
         start = bisect_right(bucket, (when - shape.within) << ROLE_BITS | ALL_ROLES) if shape.within else new
+        if not self._is_possible(start) or (new == len(bucket) - 1 and not self._is_clear(new)):
+            return None
         openings = shape.nexts(-1)
         for first in range(start, new + 1):
-            self._failed.clear()
-            self._end = new + 1
+            end = new + 1
             if shape.within:
-                self._end = bisect_left(bucket, ((bucket[first] >> ROLE_BITS) + shape.within) << ROLE_BITS)
+                end = bisect_left(bucket, ((bucket[first] >> ROLE_BITS) + shape.within) << ROLE_BITS)
+            if end != self._end or shape.reads_first:
+                self._failed.clear()  # what failed may do with other events, or after another first
+            self._end = end
+            if shape.where_reads_ends and new == len(bucket) - 1 and not self._enters([first, new]):
+                continue  # the newest event is the last of the match
             for part in openings:
                 if self._fits(first, part, 0) and self._goes_on(first, part, 1):
                     return self.chosen
             if self._steps > STEPS_MAX:
                 return None
         return None
+
+    def _is_possible(self, start: int) -> bool:
+        """Whether there are enough events of each element in order, all else aside: mostly there are not, and that is cheap."""
+        parts = [part for part in self.shape.parts if not part.optional]
+        index, count, seen = 0, 0, set[str | None]()
+        part = parts[0]
+        for place in range(start, len(self.bucket)):
+            if not self.bucket[place] & part.bit:
+                continue
+            if part.distinct >= 0:
+                token = self.tokens(place)[part.distinct]
+                if token in seen:
+                    continue
+                seen.add(token)
+            count += 1
+            if count == part.least:
+                index, count = index + 1, 0
+                seen.clear()
+                if index == len(parts):
+                    return True
+                part = parts[index]
+        return False
 
     def _goes_on(self, place: int, part: int, count: int) -> bool:
         """Take one event into the match and find the rest of it; leave it out again where there is none."""
@@ -148,7 +184,8 @@ class Search:
         has_new = last >= self._new
         if part == self._last and count == here.least:
             return has_new and self._holds(last)
-        step = (last, part, count, has_new)
+        # That there are more than enough already makes no difference.
+        step = (last, part, count if here.most < len(bucket) else min(count, max(here.least, 2)), has_new)
         if step in self._failed:
             return False
         options = [part] if count < here.most else []
@@ -211,31 +248,51 @@ class Search:
         """Whether a match that ends with the event at place `last` is one in the eyes of all that looks at the whole."""
         shape, bucket = self.shape, self.bucket
         if shape.windows:
-            moment = bucket[last] >> ROLE_BITS
-            low = bisect_left(bucket, (moment - shape.within + 1) << ROLE_BITS)
-            high = bisect_right(bucket, moment << ROLE_BITS | ALL_ROLES, lo=last)
-            for without in shape.windows:
-                if any(bucket[place] & without.bit and self._forbids(without, place) for place in range(low, high)):
-                    return False
+            clear = self._clear.get(last)
+            if clear is None:
+                clear = self._clear[last] = self._is_clear(last)
+            if not clear or not self._is_clear(last, of_match=True):
+                return False
         absent = shape.absent
         if absent is not None and any(
             bucket[place] & absent.bit and self._forbids(absent, place) for place in range(last + 1, len(bucket))
         ):
             return False
-        return shape.where is None or shape.where.holds(self._names(None, None))
+        return shape.where is None or self._enters([place for place, _ in self.chosen])
+
+    def _is_clear(self, last: int, *, of_match: bool = False) -> bool:
+        """Whether nothing forbidden is in the whole window of a match that ends at `last`; that reads of the match, or not."""
+        shape, bucket = self.shape, self.bucket
+        moment = bucket[last] >> ROLE_BITS
+        for without in shape.windows:
+            if (without.where is not None) != of_match:
+                continue
+            low = bisect_left(bucket, (moment - shape.within + 1) << ROLE_BITS)
+            high = bisect_right(bucket, moment << ROLE_BITS | ALL_ROLES, lo=last)
+            if any(bucket[place] & without.bit and self._forbids(without, place) for place in range(low, high)):
+                return False
+        return True
 
     def _forbids(self, without: Without, place: int) -> bool:
         return without.where is None or without.where.holds(self._names(self.event_at(place), None))
 
-    def _names(self, event: Event | None, part: Part | None) -> Scope:
+    def _enters(self, places: list[int]) -> bool:
+        """Whether `enter.where` holds for a match, or for its ends."""
+        where = self.shape.where
+        if where is None:
+            return True
+        self._steps += EXPRESSION_STEPS
+        matched = [self.event_at(place) for place in places]
+        names = as_names(self.shape.parts, [part for _, part in self.chosen], matched) if self.chosen else {}
+        return where.holds({**self.scope(), **names, "matched": matched, "first": matched[0], "entry": matched[-1]})
+
+    def _names(self, event: Event, part: Part | None) -> Scope:
         """The names for an expression that reads of the match so far."""
+        self._steps += EXPRESSION_STEPS
         matched = [self.event_at(place) for place, _ in self.chosen]
         names = as_names(self.shape.parts, [part for _, part in self.chosen], matched)
         scope = {**self.scope(), **names, "matched": matched}
-        if event is None:
-            scope["entry"] = matched[-1]
-        else:
-            scope["event"], scope["properties"] = event, event.properties
+        scope["event"], scope["properties"] = event, event.properties
         scope["first"] = matched[0] if matched else event
         if part is not None and part.as_name is not None and part.most == 1:
             scope[part.as_name] = event

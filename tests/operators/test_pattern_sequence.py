@@ -62,11 +62,11 @@ ENTERS = {
 NAMES = (("A",), ("B",), ("C",), ("A", "B"), ("B", "C"))
 
 
-def a_thing(pick, written, names, *, by, known=()):
+def a_thing(pick, written, names, *, by, known=(), plain=False):
     """An event of some names, written and meant."""
     written["event"] = list(names)
     where = None
-    if pick(range(4)) == 0:
+    if not plain and pick(range(4)) == 0:
         text = pick(
             [
                 text
@@ -81,15 +81,23 @@ def a_thing(pick, written, names, *, by, known=()):
     return Thing(tuple(names), where, PATHS.get(path))
 
 
-def a_pattern(pick, *, sizes=(1, 2, 2, 3, 3), absents=(False, False, True), stricts=(False,) * 5 + (True,)):
-    """A definition of `enter`, and the rule that it means."""
-    size, valued = pick(sizes), pick([True, False])
+def a_pattern(
+    pick,
+    *,
+    sizes=(1, 2, 2, 3, 3),
+    absents=(False, False, True),
+    stricts=(False,) * 5 + (True,),
+    values=(True, False),
+    plain=False,
+):
+    """A definition of `enter`, and the rule that it means; a plain one has nothing that makes matches rare."""
+    size, valued = pick(sizes), pick(values)
     by = (None, *PATHS, "properties.c", "properties.c") if valued else (None,)
     elements, parts, known = [], [], []
     for index in range(size):
         element, last = {}, index == size - 1
-        what = a_thing(pick, element, pick(NAMES), by=by, known=known)
-        times = pick([None, None, None, 2, 3, "least", "most", "both"])
+        what = a_thing(pick, element, pick(NAMES), by=by, known=known, plain=plain)
+        times = None if plain else pick([None, None, None, 2, 3, "least", "most", "both"])
         least = most = 1
         if type(times) is int:
             least = most = element["times"] = times
@@ -120,7 +128,7 @@ def a_pattern(pick, *, sizes=(1, 2, 2, 3, 3), absents=(False, False, True), stri
                 element["as"] = name
                 known.append(name)
         without, over = None, "span"
-        if pick(range(3)) == 0:
+        if not plain and pick(range(3)) == 0:
             over = "span" if optional else pick(["span", "window"])
             written = {"over": over}
             without = a_thing(pick, written, pick([("X",), ("X",), ("X", "C"), ("B",)]), by=(None,), known=known)
@@ -145,7 +153,7 @@ def a_pattern(pick, *, sizes=(1, 2, 2, 3, 3), absents=(False, False, True), stri
             element["by"] = path
         elements.append(element)
         absent = Thing(tuple(element["absent"]), WHERES.get(where), path if path == "any" else PATHS.get(path))
-    where = pick([None, None, *ENTERS])
+    where = None if plain else pick([None, None, *ENTERS])
     if where and ("one." not in where or "one" in known) and (absent is None or where != "properties.n > 0"):
         enter["where"] = where
     max_age = pick([5, 20])
@@ -239,6 +247,8 @@ KINDS = {
     "one element": {"sizes": (1,)},
     "strict": {"stricts": (False, True)},
     "absent": {"absents": (True,)},
+    "used up and still between": {"stricts": (False, True), "plain": True, "absents": (False,), "sizes": (2,)},
+    "of every value": {"values": (True,), "plain": True, "absents": (False,), "sizes": (2, 3)},
 }
 
 
