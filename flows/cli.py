@@ -97,6 +97,10 @@ def ingest(
     topics: Annotated[
         list[str] | None, typer.Argument(metavar="[TOPICS]...", help="What to read; else SOJOURN_INGEST_TOPICS.")
     ] = None,
+    journeys: Annotated[
+        Path | None,
+        typer.Option("--journeys", metavar="DIR", help="Definitions: appended to the log where they are new."),
+    ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Where the sign of life goes; there is no state.")
     ] = None,
@@ -118,7 +122,7 @@ def ingest(
     from flows.ingest import ingest as run_ingest
     from flows.settings import read_settings
 
-    settings = read_settings(data=data, ingest_topics=tuple(topics) if topics else None)
+    settings = read_settings(journeys=journeys, data=data, ingest_topics=tuple(topics) if topics else None)
     run_ingest(settings, create_topics, heartbeats_only, accept_loss)
 
 

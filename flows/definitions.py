@@ -28,8 +28,8 @@ def read_directory(directory: Path) -> Workspace:
     return read_workspace(texts)
 
 
-def load_plan(directory: Path) -> Plan:
-    """The compiled plan of a directory without mistakes.
+def read_valid(directory: Path) -> Workspace:
+    """The definitions of a directory without mistakes.
 
     Raises:
         InputError: The directory cannot be read.
@@ -38,4 +38,14 @@ def load_plan(directory: Path) -> Plan:
     workspace = read_directory(directory)
     if workspace.complaints or workspace.orchestration is None:
         raise DefinitionsError("\n".join(f"{directory}/{complaint}" for complaint in workspace.complaints))
-    return plan_of(workspace)
+    return workspace
+
+
+def load_plan(directory: Path) -> Plan:
+    """The compiled plan of a directory without mistakes.
+
+    Raises:
+        InputError: The directory cannot be read.
+        DefinitionsError: There are mistakes; the message has every one.
+    """
+    return plan_of(read_valid(directory))

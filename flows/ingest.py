@@ -19,15 +19,18 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink
 
+from flows.definitions import read_valid
 from flows.ingest_inputs import InputItem, InputReader, Inputs
 from flows.ingest_topics import IngestTopics, check_marker, new_admin, places, prepare_ingest_topics
-from flows.ingest_writer import TIME, KafkaLogSink, LogWriter, marker_topic, transactional_id
+from flows.ingest_writer import DEFINITIONS_NOW, MARKER, KafkaLogSink, LogWriter, marker_topic, transactional_id
 from flows.kafka import Trouble, tell
 from flows.last_record import last_record
 from flows.settings import Settings
 from flows.stop import Stop
 from flows.transactions import Transactions
+from operators.definitions_change import Change, change
 from operators.ingest import SortedBatch, sort_out
+from operators.log_reading import TIME
 from operators.watermark import Watermark
 from state.codec import decode
 from state.errors import OutsideError, UsageError
@@ -59,6 +62,7 @@ def ingest(settings: Settings, create_topics: bool, heartbeats_only: bool, accep
         accept_loss: Go on where records of an input are gone that were not read.
 
     Raises:
+        DefinitionsError: The definitions have mistakes.
         OutsideError: Kafka refuses, or a topic is not as it must be.
         UsageError: There is nothing to read, or there should be.
     """
@@ -90,12 +94,13 @@ def live_flow(
     transactions = Transactions(settings, trouble, stop, transactional_id(settings), "ingest-log")
     transactions.take_over()  # 2
     marker = _marker(settings, trouble, stop, found, heartbeats_only)  # 3
+    definitions = _new_definitions(settings, trouble, stop)
     begun = places(settings, admin, marker, found, accept_loss, trouble, stop)
     settings.data.mkdir(parents=True, exist_ok=True)
     partitions = {**found.inputs, settings.events_topic: found.partitions}
     reader = InputReader(settings, trouble, stop, partitions, settings.data / ALIVE)
     low = Watermark(reader.begin(begun, marker.low), marker.low)  # 4
-    writer = LogWriter(settings, transactions, marker, low)
+    writer = LogWriter(settings, transactions, marker, low, definitions)
     return build(Inputs(reader), found.value_bytes_max, KafkaLogSink(writer)), reader
 
 
@@ -103,7 +108,7 @@ def _marker(
     settings: Settings, trouble: Trouble, stop: Stop, found: IngestTopics, heartbeats_only: bool
 ) -> IngestMarker:
     """The marker of the last run; a new one where there was none."""
-    stored = last_record(settings, trouble, marker_topic(settings), 0, stop)
+    stored = last_record(settings, trouble, marker_topic(settings), MARKER, stop)
     if stored is None or not stored.value():
         _check_is_new(settings, trouble, stop)
         return IngestMarker(0, 0, found.partitions, found.topic_id, heartbeats_only)
@@ -112,6 +117,30 @@ def _marker(
     marker.topic_id = found.topic_id
     marker.heartbeats_only = heartbeats_only
     return marker
+
+
+def _new_definitions(settings: Settings, trouble: Trouble, stop: Stop) -> Change | None:
+    """The definitions to append; None where they are in the log already, or none were given.
+
+    Raises:
+        DefinitionsError: They have mistakes.
+    """
+    directory = settings.journeys
+    if "journeys" not in settings.model_fields_set and not directory.is_dir():
+        tell(f"no definitions: there is no directory {directory}; those that are in use stay in use")
+        return None
+    wanted = read_valid(directory)
+    last = last_record(settings, trouble, marker_topic(settings), DEFINITIONS_NOW, stop)
+    made = change(last.value() if last is not None else None, wanted)
+    if made is None:
+        return None
+    for journey in made.same_version:
+        tell(
+            f"{directory}: the journey {journey} says something else and has the version that it had: customers inside of it go on "
+            "with the new one; a new version would let them finish on the old one"
+        )
+    tell(f"definitions of {directory} are new ({made.hash[:8]}): appending them to every partition")
+    return made
 
 
 def _check_is_new(settings: Settings, trouble: Trouble, stop: Stop) -> None:

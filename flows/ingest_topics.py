@@ -23,6 +23,8 @@ _REQUEST_S = 10.0
 ENVELOPE_BYTES = 8 << 10
 """Around an event in the log: its key of at most 1,024 characters, headers, and what Kafka adds."""
 
+MARKERS_PARTITIONS = 2
+
 LOG_CONFIG = {
     # The broker stamps the log, so that retention goes by when it was written, and readers can hold the clock against it.
     "message.timestamp.type": "LogAppendTime",
@@ -67,7 +69,7 @@ def prepare_ingest_topics(
     rejected = settings.topics_prefix + REJECTED
     wanted = [
         Topic(log, settings.partitions, LOG_CONFIG),
-        Topic(marker_topic(settings), 1, MARKERS_CONFIG),
+        Topic(marker_topic(settings), MARKERS_PARTITIONS, MARKERS_CONFIG),
         Topic(rejected, settings.output_partitions, {"max.message.bytes": str(REJECTED_BYTES_MAX)}),
     ]
     for topic in wanted:
@@ -97,7 +99,7 @@ def prepare_ingest_topics(
     if log not in made:
         check_clock(admin, settings)
     if marker_topic(settings) not in made:
-        _check_markers(admin, settings)
+        _check_markers(admin, settings, found[marker_topic(settings)])
     bytes_max = int(LOG_CONFIG["max.message.bytes"]) if log in made else _bytes_max(admin, settings)
     return IngestTopics(
         found[log],
@@ -136,9 +138,14 @@ def _bytes_max(admin: AdminClient, settings: Settings) -> int:
     return bytes_max
 
 
-def _check_markers(admin: AdminClient, settings: Settings) -> None:
+def _check_markers(admin: AdminClient, settings: Settings, partitions: int) -> None:
     """No marker may ever be deleted for its age."""
     topic = marker_topic(settings)
+    if partitions < MARKERS_PARTITIONS:
+        raise OutsideError(
+            f"the topic {topic} has {partitions} partition, and ingest needs {MARKERS_PARTITIONS}; add one, as in: kafka-topics.sh --alter "
+            f"--topic {topic} --partitions {MARKERS_PARTITIONS}"
+        )
     config = _config(admin, topic)
     policy = config["cleanup.policy"].value if config else "compact"
     if policy != "compact":

@@ -10,6 +10,9 @@ The unit of work is a batch of one input. The protocol:
 4. Before it commits, the clock of this machine is held against the broker's: the watermark is capped by the wall time, and
    a wall clock that runs ahead would fire every timer of every customer.
 
+Definitions that are new are the first transaction of a start: into every partition of the log at once, so that no partition
+can be without them, and beside the markers, for the next start to compare.
+
 Ids, marker and log belong together by the log's name, whatever the job is called: two writers of one log cannot be.
 Bytewax's own recovery is not needed: nothing between an input and the log remembers anything.
 """
@@ -23,7 +26,9 @@ from flows import points
 from flows.guard import ends_process
 from flows.settings import Settings
 from flows.transactions import Transactions
+from operators.definitions_change import Change
 from operators.ingest import InputBatch, InputRecord, Sorted, SortedBatch, name_of
+from operators.log_reading import ARRIVED, DEFINITIONS, EVENT, HASH, HEARTBEAT, KIND, TIME
 from operators.records import REJECTED
 from operators.watermark import Watermark
 from state.clock import monotonic_s, wall_ms
@@ -41,8 +46,9 @@ RECORDS_MAX = 50_000
 CLOCK_MS_MAX = 60_000
 """How far this machine's clock may be from the broker's; NTP keeps it within milliseconds."""
 
-KIND, TIME, ARRIVED = "sojourn-kind", "sojourn-time", "sojourn-arrived"
-"""Headers of a record of the log: what it is, the low watermark, and when it arrived at the input."""
+
+MARKER, DEFINITIONS_NOW = 0, 1
+"""Partitions of the topic of markers: where the writer is, and the definitions that it appended last."""
 
 
 def marker_topic(settings: Settings) -> str:
@@ -64,7 +70,7 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
         transactions: Transactions,
         marker: IngestMarker,
         low: Watermark,
-        definitions: bytes | None = None,
+        definitions: Change | None = None,
     ) -> None:
         """Go on where a marker ends.
 
@@ -73,7 +79,7 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
             transactions: A producer that has taken over.
             marker: Of the last transaction, brought up to date for this start; it is carried on here.
             low: The low watermark of the inputs.
-            definitions: Definitions to append to every partition before anything else; their hash is in the marker.
+            definitions: What to append to every partition before anything else.
         """
         self._settings = settings
         self._log = settings.events_topic
@@ -99,10 +105,15 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
         if definitions is not None:
             self._append_definitions(definitions)
 
-    def _append_definitions(self, definitions: bytes) -> None:
+    def _append_definitions(self, definitions: Change) -> None:
         self._begin()
+        digest = (HASH, definitions.hash.encode())
         for partition in range(self._marker.partitions):
-            self._transactions.produce(self._log, definitions, None, self._headers(b"definitions"), partition)
+            headers = [*self._headers(DEFINITIONS), digest]
+            self._transactions.produce(self._log, definitions.text, None, headers, partition)
+        topic = marker_topic(self._settings)
+        self._transactions.produce(topic, definitions.text, b"definitions", [digest], DEFINITIONS_NOW)
+        self._marker.definitions = definitions.hash
         self._commit()
 
     @ends_process
@@ -142,7 +153,7 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
             self._low.caught_up(batch.source, batch.caught_up)
 
     def _event(self, record: Sorted, low: int) -> None:
-        headers = [(KIND, b"event"), (TIME, b"%d" % low), (ARRIVED, b"%d" % record.arrived)]
+        headers = [(KIND, EVENT), (TIME, b"%d" % low), (ARRIVED, b"%d" % record.arrived)]
         customer_id = record.customer_id
         self._transactions.produce(self._log, record.value, customer_id, headers, self._partition_of(customer_id))
 
@@ -161,7 +172,7 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
 
     def _heartbeats(self) -> None:
         self._begin()
-        headers = self._headers(b"heartbeat")
+        headers = self._headers(HEARTBEAT)
         for partition in range(self._marker.partitions):
             self._transactions.produce(self._log, b"", None, headers, partition)
 
@@ -181,7 +192,7 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
         points.reached("ingest: after produce")
         self._marker.seq += 1
         self._marker.low = self._low.value
-        self._transactions.produce(marker_topic(self._settings), encode(self._marker), b"ingest", partition=0)
+        self._transactions.produce(marker_topic(self._settings), encode(self._marker), b"ingest", partition=MARKER)
         self._transactions.flush()
         self._check_clock()
         points.reached("ingest: before commit")

@@ -5,7 +5,7 @@ broker's. A record without `sojourn-` headers is an event at its broker's time.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from flows.guard import ends_process
 from flows.kafka import Trouble, client, options
 from flows.settings import Settings
-from operators.log import LogBatch, LogItem, LogRecord
+from operators.log import LogItem
+from operators.log_clock import LogClock
+from operators.log_reading import KEYED, RawRecord, read_log
 from state.clock import monotonic_s
 from state.errors import OutsideError
-from state.instants import INSTANT_MS_MAX, INSTANT_MS_MIN
 
 MESSAGES_MAX = 2_000
 """Taken from the client in one go."""
@@ -28,6 +29,11 @@ _IDLE = timedelta(milliseconds=20)
 """How long a partition rests after it had nothing; the epoch, not this, makes the latency."""
 
 _SIGN_OF_LIFE_S = 1.0
+
+
+Place = tuple["int | None", int, bool]
+"""(offset of the next record; the clock before it in ms; whether it is stamped): what the recovery store keeps of a
+partition. None where nothing has been read."""
 
 
 class LogReader:
@@ -114,14 +120,15 @@ def check_message(topic: str, message: Any, trouble: Trouble) -> None:
     trouble.reported(error)
 
 
-class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
+class _Partition(StatefulSourcePartition[LogItem, Place]):
     """One partition of the log."""
 
-    def __init__(self, reader: LogReader, partition: int, offset: int | None) -> None:
+    def __init__(self, reader: LogReader, partition: int, resume: Place | None) -> None:
         self._reader = reader
         self._partition = partition
+        offset, now, is_stamped = resume or (None, 0, False)
         self._next = offset
-        self._now = 0
+        self._clock = LogClock(now, is_stamped)
         self._idle = False
         # Every group takes part in every epoch, if only by an empty batch, a tick. Bytewax keeps what a killed job wrote of
         # an epoch that it did not finish; a group that slept through that epoch afterwards would be given it as its own.
@@ -138,68 +145,29 @@ class _Partition(StatefulSourcePartition[LogItem, "int | None"]):
         if not messages and not self._tick:
             return []
         self._tick = False
-        if messages:
-            self._next = messages[-1].offset() + 1
-        batch = batch_of(self._partition, messages, self._now)
-        self._now = batch[2]
-        return [(str(self._partition), batch)]
+        key = str(self._partition)
+        if not messages:
+            return [(key, (self._partition, -1, self._clock.now, [], [], KEYED))]
+        self._next = messages[-1].offset() + 1
+        return [(key, piece) for piece in read_log(self._partition, raw(messages), self._clock)]
 
     def next_awake(self) -> datetime | None:
         """At once while there is something, later while there is not."""
         return datetime.now(timezone.utc) + _IDLE if self._idle else None
 
-    def snapshot(self) -> int | None:
-        """The offset of the next record; and a new epoch begins."""
+    def snapshot(self) -> Place:
+        """Where to go on; and a new epoch begins."""
         self._tick = True
-        return self._next
+        return (self._next, self._clock.now, self._clock.is_stamped)
 
 
-def batch_of(partition: int, messages: Sequence[Any], now: int) -> LogBatch:
-    """Messages of one partition as the engine takes them in.
-
-    Args:
-        partition: Which one.
-        messages: In their order; none is a tick.
-        now: The partition's clock before them (ms).
-    """
-    records: list[Any] = []
-    unread: list[tuple[LogRecord, str, str]] = []
+def raw(messages: Iterable[Any]) -> Iterator[RawRecord]:
+    """Messages of the client as `operators.log_reading` takes them."""
     for message in messages:
-        stamp = message.timestamp()[1]
-        headers = message.headers()
-        kind, low = _headers(headers) if headers else (b"event", None)
-        if INSTANT_MS_MIN <= stamp < INSTANT_MS_MAX:
-            now = max(now, low or stamp)
-        if kind == b"heartbeat":
-            continue
-        offset, value, key = message.offset(), message.value(), message.key()
-        # Undecodable keys stay what they are and fit no customer: they end as misrouted.
-        record = ((key or b"").decode(errors="replace"), offset, now, stamp, value or b"", offset)
-        if kind != b"event":
-            unread.append(
-                (record, "unknown_kind", f"`sojourn-kind` is {kind[:40]!r}; this version knows event and heartbeat")
-            )
-        elif not INSTANT_MS_MIN <= stamp < INSTANT_MS_MAX:
-            unread.append((record, "bad_time", f"the record's own timestamp is {stamp}; it must lie in 1970 to 2099"))
-        elif value is None:
-            unread.append((record, "not_json", "the record has no value (a tombstone); an event is one JSON object"))
-        else:
-            records += record
-    return (partition, messages[-1].offset() if messages else -1, now, records, unread, True)
+        yield message.offset(), message.timestamp()[1], message.headers(), message.key(), message.value()
 
 
-def _headers(headers: list[tuple[str, bytes | None]]) -> tuple[bytes, int | None]:
-    """Kind and low watermark of a record."""
-    kind, low = b"event", None
-    for name, value in headers:
-        if name == "sojourn-kind":
-            kind = value or b""
-        elif name == "sojourn-time" and value and value.isdigit():
-            low = min(int(value), INSTANT_MS_MAX - 1) if len(value) < 20 else None
-    return kind, low
-
-
-class KafkaLog(FixedPartitionedSource[LogItem, "int | None"]):
+class KafkaLog(FixedPartitionedSource[LogItem, Place]):
     """All partitions of the customer log."""
 
     def __init__(self, reader: LogReader, partitions: int) -> None:
@@ -211,6 +179,6 @@ class KafkaLog(FixedPartitionedSource[LogItem, "int | None"]):
         """Their numbers, padded, so that their order as text is their order."""
         return [f"{number:05}" for number in range(self._partitions)]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _Partition:
+    def build_part(self, step_id: str, for_part: str, resume_state: Place | None) -> _Partition:
         """One of them, from where the recovery store has it."""
         return _Partition(self._reader, int(for_part), resume_state)

@@ -25,8 +25,9 @@ from flows.guard import ends_process
 from operators.customer_step import CustomerStep
 from operators.key_group import KeyGroup, Out
 from operators.key_group_logic import KeyGroupLogic
-from operators.log import LogBatch, LogItem
+from operators.log import Definitions, LogBatch, LogItem
 from operators.plan import Plan
+from operators.steps_in_use import StepsInUse
 from state.codec import Token
 from state.customer import GroupMeta
 from state.store import KeyGroupStore, StoreMemory, StoreOptions
@@ -51,7 +52,7 @@ class _Logic(KeyGroupLogic):
     """The logic of `operators`, with errors of the outside world (a full disk) ending the process."""
 
     @ends_process
-    def on_batch(self, values: list[LogBatch]) -> tuple[Iterable[list[Out]], bool]:
+    def on_batch(self, values: list[LogBatch | Definitions]) -> tuple[Iterable[list[Out]], bool]:
         return super().on_batch(values)
 
     @ends_process
@@ -65,7 +66,7 @@ def spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-ReadStretch = Callable[[GroupMeta, int], Iterable[LogBatch]]
+ReadStretch = Callable[[GroupMeta, int], Iterable["LogBatch | Definitions"]]
 """The log again for a group that is behind: from where its meta says up to a position."""
 
 
@@ -84,10 +85,11 @@ def group_opener(
     """
     memory = StoreMemory(options, stores)
     step = CustomerStep(plan)
+    steps = StepsInUse(step)
 
     def open_group(group: int, at: Token | None) -> KeyGroup:
         store = KeyGroupStore(directory / f"group-{group:05}", GroupMeta(group=group, groups=groups), memory, at)
-        opened = KeyGroup(store, step)
+        opened = KeyGroup(store, step, steps)
         if store.behind is not None:
             opened.roll_forward(read(store.meta, store.behind.position) if read else ())
         return opened

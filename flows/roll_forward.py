@@ -11,9 +11,11 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 
 from flows.kafka import Trouble, client, options, tell
-from flows.kafka_log import MESSAGES_MAX, batch_of, check_message
+from flows.kafka_log import MESSAGES_MAX, check_message, raw
 from flows.settings import Settings
-from operators.log import LogBatch
+from operators.log import Definitions, LogBatch
+from operators.log_clock import LogClock
+from operators.log_reading import read_log
 from state.clock import monotonic_s
 from state.customer import GroupMeta
 from state.errors import OutsideError
@@ -30,7 +32,7 @@ class Stretches:
         self._settings = settings
         self._trouble = trouble
 
-    def read(self, meta: GroupMeta, last: int) -> Iterator[LogBatch]:
+    def read(self, meta: GroupMeta, last: int) -> Iterator[LogBatch | Definitions]:
         """The records of a group's partition behind `meta.position`, up to and including `last`.
 
         Raises:
@@ -58,11 +60,11 @@ class Stretches:
                     "took what lies between; restore the directory from a newer checkpoint, or the log from a backup"
                 )
             consumer.assign([TopicPartition(topic, partition, first)])
-            yield from self._until(consumer, partition, meta.now, last)
+            yield from self._until(consumer, partition, LogClock(meta.now, meta.is_stamped), last)
         finally:
             consumer.close()
 
-    def _until(self, consumer: Any, partition: int, now: int, last: int) -> Iterator[LogBatch]:
+    def _until(self, consumer: Any, partition: int, clock: LogClock, last: int) -> Iterator[LogBatch | Definitions]:
         heard_at = monotonic_s()
         while True:
             messages = consumer.consume(MESSAGES_MAX, timeout=1.0)
@@ -74,9 +76,7 @@ class Stretches:
                     stretch.append(message)
             if stretch:
                 heard_at = monotonic_s()
-                batch = batch_of(partition, stretch, now)
-                now = batch[2]
-                yield batch
+                yield from read_log(partition, raw(stretch), clock)
             if any(message.error() is None and message.offset() >= last for message in messages):
                 return
             if monotonic_s() - heard_at > _SILENCE_S_MAX:

@@ -29,6 +29,7 @@ REASONS = {
     "future": "a time more than a day after its log time",
     "bad_properties": "`properties`, `traits` or `context` that is no object",
     "misrouted": "the key, or the partition, is not that of the customer",
+    "bad_definitions": "a `definitions` record of the log that is not what it says",
     "unknown_kind": "a log record of a kind that this version does not know",
 }
 """Why a record is rejected: code -> what it means. `events.rejected` carries the code."""

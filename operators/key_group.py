@@ -11,12 +11,14 @@ from typing import Any
 from operators.customer_step import CustomerStep
 from operators.decode import decode
 from operators.events import Event, Rejected
-from operators.log import LOG_FIELDS, LogBatch, LogRecord, record_at
+from operators.log import LOG_FIELDS, Definitions, LogBatch, LogRecord, record_at
+from operators.log_reading import STAMPED
 from operators.moment import Records
 from operators.records import ACTIONS, PROFILES, REJECTED, to_json
+from operators.steps_in_use import StepsInUse, check_hash, unreadable
 from state.codec import Token, decode_customer, encode_customer
 from state.customer import Customer, GroupMeta
-from state.errors import StateError
+from state.errors import DefinitionsError, StateError
 from state.keygroups import group_of
 from state.store import Kept, KeyGroupStore
 
@@ -52,11 +54,76 @@ class Counted:
 class KeyGroup:
     """The customers of one key group and the step that moves them."""
 
-    def __init__(self, store: KeyGroupStore, step: CustomerStep) -> None:
-        """Take over an open store."""
+    def __init__(self, store: KeyGroupStore, step: CustomerStep, steps: StepsInUse | None = None) -> None:
+        """Take over an open store.
+
+        Args:
+            store: The group's own.
+            step: That of the definitions the job was started with.
+            steps: What the groups of a process share; without it, the group has its own.
+
+        Raises:
+            DefinitionsError: This version cannot read the definitions that the store has.
+        """
         self.store = store
+        self._steps = StepsInUse(step) if steps is None else steps
         self._step = step
-        store.meta.definitions = step.plan.hash
+        meta = store.meta
+        text = store.definitions(meta.definitions) if meta.definitions else None
+        if text is None:
+            self._use(step.plan.hash, step.plan.text)
+        elif meta.definitions_in_log or store.behind is not None:
+            self._use(meta.definitions, text)
+        else:
+            self._change()
+
+    def take_piece(self, piece: LogBatch | Definitions) -> list[Out]:
+        """Take in the next piece of the group's log, whatever it is; give all that comes out of it."""
+        return self.take_definitions(piece) if isinstance(piece, Definitions) else self.take(piece)
+
+    def take_definitions(self, found: Definitions) -> list[Out]:
+        """Take in that the definitions change; timers that are due by then fire under the old ones.
+
+        Raises:
+            DefinitionsError: This version cannot read the new ones.
+        """
+        out: list[Out] = []
+        meta = self.store.meta
+        counted = Counted(records=1)
+        meta.position = max(meta.position, found.position)
+        meta.now = max(meta.now, found.now)
+        meta.is_stamped = meta.is_stamped or found.is_stamped
+        if meta.now:
+            self._fire(meta.now, out)
+        if check_hash(found.hash, found.text):
+            try:
+                self._use(found.hash, found.text)
+            except DefinitionsError as error:
+                raise unreadable(f"the log at {found.position:,} of key group {found.group}", error) from error
+            meta.definitions_in_log = True
+            return out
+        why = Rejected(
+            "bad_definitions", f"a `definitions` record whose text is not that of its hash {found.hash[:64]}"
+        )
+        self._reject(why, ("", found.position, found.now, found.now, found.text, found.position), 0, out)
+        counted.rejected += 1
+        counted.add_to(meta.counts)
+        return out
+
+    def _use(self, digest: str, text: bytes) -> None:
+        """Decide by these definitions from now on."""
+        self._step = self._steps.of(digest, text)
+        if self.store.definitions(digest) is None:
+            self.store.keep_definitions(digest, text)
+        self.store.meta.definitions = digest
+
+    def _change(self) -> None:
+        """Let the definitions that the job was started with take the place of those in the store; no log says when."""
+        digest = self.store.meta.definitions
+        text = self.store.definitions(digest)
+        assert text is not None  # noqa: S101 - the callers have looked
+        text, digest = self._steps.following(digest, text)
+        self._use(digest, text)
 
     def take(self, batch: LogBatch) -> list[Out]:
         """Take in the next records of the group's log; give all that comes out of them."""
@@ -104,10 +171,12 @@ class KeyGroup:
                 self._tell(key, told, out)
                 told.clear()
         for record, reason, message in unread:
-            self._reject(Rejected(reason, message), record, False, out)
+            self._reject(Rejected(reason, message), record, 0, out)
             counted.rejected += 1
         meta.position = max(meta.position, position)
         meta.now = max(meta.now, now)
+        if keyed == STAMPED:
+            meta.is_stamped = True
         if meta.now:
             self._fire(meta.now, out)
         counted.add_to(meta.counts)
@@ -139,7 +208,7 @@ class KeyGroup:
         if was is not None or customer.timers:
             store.timers.change(kept.customer_id, was, min(customer.timers.values(), default=None))
 
-    def _reject(self, rejected: Rejected, record: LogRecord, keyed: bool, out: list[Out]) -> None:
+    def _reject(self, rejected: Rejected, record: LogRecord, keyed: int, out: list[Out]) -> None:
         key, position, _, _, value, origin = record
         meta = self.store.meta
         meta.rejected[rejected.reason] = meta.rejected.get(rejected.reason, 0) + 1
@@ -161,7 +230,7 @@ class KeyGroup:
         if profile is not None:
             out.append((PROFILES, customer_id, profile["seq"], to_json(profile), None))
 
-    def roll_forward(self, log: Iterable[LogBatch]) -> None:
+    def roll_forward(self, log: Iterable[LogBatch | Definitions]) -> None:
         """Lead a store that is behind to where the dataflow goes on from; nothing comes out, for it came out before.
 
         Args:
@@ -171,8 +240,8 @@ class KeyGroup:
             StateError: The log does not lead there.
         """
         to = self.store.behind
-        for batch in log:
-            self.take(batch)
+        for piece in log:
+            self.take_piece(piece)
             self.commit()
         if self.store.token() != to:
             raise StateError(
@@ -180,6 +249,8 @@ class KeyGroup:
                 "the one that the state came from; restore state and recovery store from one backup, or rebuild: sojourn state rebuild"
             )
         self.store.behind = None
+        if not self.store.meta.definitions_in_log:
+            self._change()
 
     def commit(self) -> Token:
         """End the epoch: what happened since the last one lands on disk, all of it or nothing."""

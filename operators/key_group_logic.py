@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from bytewax.operators import StatefulBatchLogic
 
 from operators.key_group import KeyGroup, Out
-from operators.log import LogBatch
+from operators.log import Definitions, LogBatch
 from state.codec import Token, decode, encode
 
 
-class KeyGroupLogic(StatefulBatchLogic[LogBatch, list[Out], bytes]):
+class KeyGroupLogic(StatefulBatchLogic["LogBatch | Definitions", list[Out], bytes]):
     """The logic of one key group."""
 
     def __init__(self, open_group: Callable[[int, Token | None], KeyGroup], resume: bytes | None) -> None:
@@ -20,12 +20,12 @@ class KeyGroupLogic(StatefulBatchLogic[LogBatch, list[Out], bytes]):
             token = decode(resume, Token)
             self._group = open_group(token.group, token)
 
-    def on_batch(self, values: list[LogBatch]) -> tuple[Iterable[list[Out]], bool]:
+    def on_batch(self, values: list[LogBatch | Definitions]) -> tuple[Iterable[list[Out]], bool]:
         """Take in the batches, in their order."""
         group = self._group
         if group is None:
             group = self._group = self._open(values[0][0], None)
-        told = [out for batch in values if (out := group.take(batch))]
+        told = [out for batch in values if (out := group.take_piece(batch))]
         return told, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:

@@ -138,6 +138,8 @@ class Plan:
     """The journeys whose pattern looks at events of every name; those in `watches` have them among theirs."""
     hash: str
     """Of the definitions: BLAKE2b-128 of their canonical JSON."""
+    text: bytes
+    """Their canonical JSON."""
     channels: tuple[str, ...]
     warnings: tuple[str, ...]
     """What is allowed and probably not meant, such as `x == 'a' or 'b'`."""
@@ -193,6 +195,7 @@ def compile_plan(
     compiled = [_journey(journey, channels) for journey in sorted(journeys, key=lambda journey: journey.journey)]
     every = [*compiled, *(_journey(journey, channels) for journey in older)]
     names = {name for plan in compiled for name in plan.pattern.names or ()}
+    text = canonical_json(orchestration, journeys, older, traits, segments)
     return Plan(
         journeys=tuple(compiled),
         watches={
@@ -200,7 +203,8 @@ def compile_plan(
             for name in sorted(names)
         },
         watches_all=tuple(plan for plan in compiled if plan.pattern.names is None),
-        hash=blake2b(canonical_json(orchestration, journeys, older, traits, segments), digest_size=16).hexdigest(),
+        hash=blake2b(text, digest_size=16).hexdigest(),
+        text=text,
         channels=tuple(channels),
         warnings=tuple(f"{plan.name}: {warning}" for plan in compiled for warning in plan.pattern.warnings)
         + tuple(warning for plan in compiled for warning in _warnings(plan)),

@@ -77,3 +77,7 @@ class GroupMeta(msgspec.Struct, array_like=True):
     """Reason -> rejected records."""
     actions: dict[str, dict[str, int]] = {}
     """Journey -> channel -> actions sent."""
+    is_stamped: bool = False
+    """Whether a record of the log has carried `sojourn-time`: the clock is then made of nothing else."""
+    definitions_in_log: bool = False
+    """Whether the definitions in use came from the log: it alone then says when they change."""

@@ -33,6 +33,8 @@ CUSTOMERS, TIMERS, META = "customers", "timers", "meta"
 """Column families."""
 
 _KEY_META, _KEY_UNDO = b"group", b"undo"
+_KEY_DEFINITIONS = b"definitions:"
+"""Before the hash of definitions: their text. It never changes, so no undo is needed."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class KeyGroupStore:
         self.timers = TimerIndex(self._timer_keys)
         self._timers_written = False
         self._changed: list[Kept] = []  # by this epoch
+        self._definitions: dict[str, bytes] = {}  # taken in this epoch
         # Two generations of records that were read or written lately: when the young one is full at the end of an epoch, it
         # becomes the old one, which is forgotten. Never within an epoch: what it has changed is nowhere else.
         self._young: dict[str, Kept] = {}
@@ -243,6 +246,15 @@ class KeyGroupStore:
             self._changed.append(kept)
         kept.value = value
 
+    def definitions(self, digest: str) -> bytes | None:
+        """The text of the definitions that have this hash; None where it was not kept."""
+        found = self._definitions.get(digest)
+        return self._meta_family.get(_KEY_DEFINITIONS + digest.encode()) if found is None else found
+
+    def keep_definitions(self, digest: str, text: bytes) -> None:
+        """Keep the text of definitions that are in use from now on; `meta` has their hash. Written by the next `commit`."""
+        self._definitions[digest] = text
+
     def commit(self) -> Token:
         """End the epoch; afterwards the store on disk stands here.
 
@@ -265,6 +277,8 @@ class KeyGroupStore:
             if added is not None:
                 put(added, b"", self._timers_handle)
         put(_KEY_UNDO, encode(Undo(self._meta_before, before, timers)), self._meta_handle)  # 3
+        if self._definitions:
+            self._write_definitions(batch)
         meta = encode(self.meta)
         put(_KEY_META, meta, self._meta_handle)  # 4
         try:
@@ -276,10 +290,25 @@ class KeyGroupStore:
             self._young_bytes += len(kept.value or b"") - len(kept.before or b"")
             kept.changed, kept.before = False, None
         self._changed.clear()
+        self._definitions.clear()
         self.timers.committed()
         if self._young_bytes > self._young_bytes_max:
             self._old, self._young, self._young_bytes = self._young, {}, 0
         return self.token()
+
+    def _write_definitions(self, batch: WriteBatch) -> None:
+        """Put the texts that were taken in; forget those that neither this epoch nor the one before it uses."""
+        used = {self.meta.definitions, *self._definitions}
+        if self._meta_before is not None:
+            used.add(decode(self._meta_before, GroupMeta).definitions)
+        for key in self._meta_family.keys(from_key=_KEY_DEFINITIONS):
+            assert isinstance(key, bytes)  # noqa: S101 - in raw mode all are
+            if not key.startswith(_KEY_DEFINITIONS):
+                break
+            if key[len(_KEY_DEFINITIONS) :].decode() not in used:
+                batch.delete(key, self._meta_handle)
+        for digest, text in self._definitions.items():
+            batch.put(_KEY_DEFINITIONS + digest.encode(), text, self._meta_handle)
 
     def _timer_keys(self, start: bytes) -> Iterator[bytes]:
         """The keys of the timer index on disk from `start` on."""

@@ -167,7 +167,9 @@ def starter(directory: Path) -> Iterator[Start]:
     """Start ingests of a test; what still runs at its end is killed."""
     started: list[Ingest] = []
 
-    def begin(world: World, *arguments: str, create: bool = True, script: str = "", **more: str) -> Ingest:
+    def begin(
+        world: World, *arguments: str, create: bool = True, script: str = "", command: str = "ingest", **more: str
+    ) -> Ingest:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SOJOURN_")}
         options = {f"SOJOURN_KAFKA__{key.upper().replace('.', '_')}": str(value) for key, value in world.client.items()}
         environment |= options | {
@@ -176,15 +178,16 @@ def starter(directory: Path) -> Iterator[Start]:
             "SOJOURN_PARTITIONS": str(PARTITIONS),
             "SOJOURN_OUTPUT_PARTITIONS": "1",
             "SOJOURN_INGEST_COMMIT_MS": "20",
+            "SOJOURN_EPOCH_MS": "100",
             "SOJOURN_DATA": str(directory / "data"),
             "PYTHONPATH": str(ROOT),
         }
         environment |= more
         program = ["-c", script] if script else ["-m", "flows.cli"]
-        output = directory / f"ingest-{len(started)}.txt"
+        output = directory / f"{command}-{len(started)}.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, *program, "ingest", *arguments, *(["--create-topics"] if create else [])],
+                [sys.executable, *program, command, *arguments, *(["--create-topics"] if create else [])],
                 cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             )  # fmt: skip
         started.append(Ingest(process, output))

@@ -22,7 +22,7 @@ T0 = 1_767_225_600_000
 class Ringing:
     """A step in which an event sets a timer, and a timer tells that it rang, sometimes setting another."""
 
-    plan = SimpleNamespace(hash="x")
+    plan = SimpleNamespace(hash="x", text=b"")
 
     def take(self, customer, customer_id, events, records):
         for event, now in events:

@@ -104,7 +104,10 @@ WITH_TRAITS = replace(
     ),
 )
 WITH_TIMERS = replace(CUSTOMER, timers={"cart-recovery 0f0f 2": 1_767_225_600_005, "": 0})
-UNDO = Undo(encode(META), [("c-1", bytes.fromhex((GOLDEN / "1-customer.hex").read_text("ascii"))), ("\u00e9", None)])
+UNDO = Undo(
+    bytes.fromhex((GOLDEN / "1-group-meta.hex").read_text("ascii")),
+    [("c-1", bytes.fromhex((GOLDEN / "1-customer.hex").read_text("ascii"))), ("\u00e9", None)],
+)
 OLDER = {
     "customer": CUSTOMER,
     "customer-new": Customer(),
@@ -112,6 +115,8 @@ OLDER = {
     "customer-with-timers-new": Customer(),
     "customer-with-runs": WITH_RUNS,
     "customer-with-runs-new": Customer(),
+    "group-meta": META,
+    "group-meta-fresh": GroupMeta(0, 1),
     "undo": UNDO,
     "undo-of-the-first-epoch": Undo(None, []),
 }
@@ -119,8 +124,8 @@ OLDER = {
 VALUES = {
     "customer-with-traits": WITH_TRAITS,
     "customer-with-traits-new": Customer(),
-    "group-meta": META,
-    "group-meta-fresh": GroupMeta(0, 1),
+    "group-meta-of-ingest": replace(META, is_stamped=True, definitions_in_log=True),
+    "group-meta-of-ingest-fresh": GroupMeta(0, 1),
     "undo-with-timers": replace(UNDO, timers=[(timer_key(5, "c-1"), timer_key(6, "c-1")), (None, b"k"), (b"l", None)]),
     "undo-with-timers-of-the-first-epoch": Undo(None, []),
     "token": Token(3, 2**40, 1_767_225_600_000),
@@ -269,8 +274,8 @@ def test_bytes_that_are_cut_off_or_go_on_are_refused(name):
         ("customer-with-traits", GroupMeta),
         ("customer-with-traits", Undo),
         ("customer-with-traits", Token),
-        ("group-meta", Customer),
-        ("group-meta", Undo),
+        ("group-meta-of-ingest", Customer),
+        ("group-meta-of-ingest", Undo),
         ("undo", Customer),
         ("undo", GroupMeta),
         ("undo", Token),
@@ -284,7 +289,7 @@ def test_a_record_of_another_kind_is_refused(name, form):
         read(golden(name), form)
 
 
-@pytest.mark.parametrize("name", ["customer-with-traits", "group-meta", "undo-with-timers", "token"])
+@pytest.mark.parametrize("name", ["customer-with-traits", "group-meta-of-ingest", "undo-with-timers", "token"])
 def test_damaged_bytes_are_a_record_or_are_refused(name):
     """A flipped bit may change a number unseen; nothing but `StateFormatError` ever comes of it."""
     random, stored, form = Random(1), golden(name), type(VALUES[name])
