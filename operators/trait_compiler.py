@@ -5,13 +5,15 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from xxhash import xxh3_64_intdigest
 
 from operators.durations import parse_duration
 from operators.expression_error import ExpressionError
-from operators.expression_tree import parse
+from operators.expression_kinds import MAPPING, NUMBER, TEXT, kind_mistakes, kind_of
+from operators.expression_tree import Tree, parse
 from operators.expression_uses import Uses, uses_of
 from operators.expressions import Expression, compile_expression
 from operators.paths import compile_path
@@ -55,6 +57,26 @@ class Definitions:
         self._uses |= {f"segments.{name}": uses_of(parse(text)) for name, text in segments.items()}
         self._timings: dict[str, Timing] = {}
 
+    def mistakes_in(self, uses: Uses, tree: Tree | None) -> Iterator[str]:
+        """What is wrong with how something else reads traits and segments: names that are none, kinds that do not fit."""
+        yield from self.unknown(uses)
+        if tree is not None:
+            yield from map(str, kind_mistakes(tree, self.kinds))
+
+    @cached_property
+    def kinds(self) -> dict[str, str | None]:
+        """Kinds of the traits, where they are known."""
+        kinds: dict[str, str | None] = {}
+        for name in sorted(self.traits, key=lambda name: len(self._below(f"traits.{name}"))):
+            trait = self.traits[name]
+            if trait.expr:
+                kinds[name] = kind_of(parse(trait.expr), kinds)
+            elif trait.kind in ("first", "last"):
+                kinds[name] = {"time": NUMBER, "name": TEXT}.get(trait.first or trait.last or "")
+            elif trait.kind != "top":
+                kinds[name] = NUMBER if trait.by is None else MAPPING
+        return kinds
+
     def unknown(self, uses: Uses) -> Iterator[str]:
         """A sentence for each trait and segment that is read and not there."""
         for kind, names, there in (
@@ -79,6 +101,9 @@ class Definitions:
                 for message in self._mistakes_of(f"traits.{name}", uses):
                     broken.add(f"traits.{name}")
                     yield Mistake(False, name, "expr", message)
+            for key, text in (("expr", trait.expr), ("where", trait.where)):
+                if text and f"traits.{name}" not in broken:
+                    yield from (Mistake(False, name, key, str(one)) for one in kind_mistakes(parse(text), self.kinds))
             if trait.entries is not None and journeys is not None and trait.entries not in journeys:
                 message = f"there is no journey {trait.entries!r}; {_nearest(trait.entries, journeys, 'journey')}"
                 yield Mistake(False, name, "entries", message)
@@ -90,6 +115,8 @@ class Definitions:
         for name in self.segments:
             place = f"segments.{name}"
             if not broken & {place, *self._below(place)}:
+                kinds = kind_mistakes(parse(self.segments[name]), self.kinds)
+                yield from (Mistake(True, name, None, str(one)) for one in kinds)
                 try:
                     self._check_clock(name)
                 except ExpressionError as error:

@@ -248,7 +248,7 @@ def test_only_what_is_in_use_is_compiled():
         ("abs(traits.idle) > 3", r"'abs\(traits.idle\)' changes all the time"),
         ("days_since(3 if traits.idle > 3 else 4) > 5", "changes by the clock itself"),
         ("(now if traits.idle > 3 else 5) > 7", "mixes a time with a condition"),
-        ("now * (traits.idle > 3) > 7", "mixes a time with a condition"),
+        ("now * (1 if traits.idle > 3 else 2) > 7", "mixes a time with a condition"),
     ],
 )
 def test_what_cannot_be_scheduled_is_refused(text, complaint):
@@ -277,6 +277,10 @@ def test_a_trait_that_cannot_be_scheduled_is_told_where_a_segment_reads_it():
         ({}, {"s": "len(segments) > 1"}, "s", '`segments` as a whole cannot be read here.*write "NAME" in segments'),
         ({}, {"s": "traits[profile.x] > 1"}, "s", "`traits` as a whole cannot be read here"),
         ({"a": {"expr": "traits.nothing"}}, {}, "a", "there is no trait 'nothing'"),
+        ({}, {"s": "traits.orders == '3'"}, "s", "traits.orders is a number and '3' is a text: they are never equal"),
+        ({"a": {"expr": "traits.idle > 'x'"}}, {}, "a", "traits.idle is a number and 'x' is a text"),
+        ({"a": {"count": "A", "where": "event.name == 3"}}, {}, "a", "event.name is a text and 3 is a number"),
+        ({"by": {"count": "A", "by": "properties.k"}}, {"s": "traits.by >= 3"}, "s", r"write traits.by\[VALUE\]"),
         ({"a": {"entries": "welcom"}}, {}, "a", "no journey 'welcom'; did you mean 'welcome'?"),
     ],
 )
