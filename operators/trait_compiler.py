@@ -67,7 +67,7 @@ class Definitions:
     def kinds(self) -> dict[str, str | None]:
         """Kinds of the traits, where they are known."""
         kinds: dict[str, str | None] = {}
-        for name in sorted(self.traits, key=lambda name: len(self._below(f"traits.{name}"))):
+        for name in self._in_order(self.traits):
             trait = self.traits[name]
             if trait.expr:
                 kinds[name] = kind_of(parse(trait.expr), kinds)
@@ -259,11 +259,16 @@ class Definitions:
             condition,
             tuple(keepers[trait] for trait in sorted(timing.windows)),
             timing.tests,
+            tuple(keepers[trait] for trait in sorted(traits & keepers.keys())),
+            tuple((trait, expressions[trait]) for trait in self._in_order(traits & expressions.keys())),
             self._uses[place].segments,
-            frozenset(keepers[trait].key for trait in traits if trait in keepers),
             any("profile" in one.names for one in (condition, *(expressions[t] for t in traits & expressions.keys()))),
             self._key(place, keepers),
         )
+
+    def _in_order(self, traits: Collection[str]) -> list[str]:
+        """None before one that it reads."""
+        return sorted(traits, key=lambda trait: (len(self._below(f"traits.{trait}")), trait))
 
     def _key(self, place: str, keepers: Mapping[str, Keeper]) -> int:
         """A hash of all that a segment is made of."""

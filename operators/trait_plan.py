@@ -49,19 +49,33 @@ class SegmentPlan:
     """Traits that it reads, through others, too, and that lose events by time."""
     tests: tuple[ClockTest, ...]
     """Comparisons with the time."""
+    keepers: tuple[Keeper, ...]
+    """Traits computed from events that it reads, through others, too."""
+    expressions: tuple[tuple[str, Expression], ...]
+    """The other traits that it reads, in an order in which none comes before one that it reads."""
     reads: frozenset[str]
     """Segments that it reads."""
-    reads_traits: frozenset[int]
-    """Keys of the traits computed from events that it reads, through others, too."""
     reads_profile: bool
     key: int
     """Under which it is kept: a hash of all that it is made of, so that a changed segment starts anew."""
+
+    def holds(self, scope: dict[str, Any], kept: Mapping[str, Any], now: int) -> bool:
+        """Whether it holds at `now`, with the values of its traits as they are kept then; `scope` is changed."""
+        traits = scope["traits"] = dict(kept)
+        scope["now"] = now
+        for name, expression in self.expressions:
+            traits[name] = expression.evaluate(scope)
+        return self.condition.holds(scope)
+
+    def kept_at(self, memory: TraitMemory, at: int) -> dict[str, Any]:
+        """The values of its traits computed from events, at an instant."""
+        return {keeper.name: keeper.value(memory, at) for keeper in self.keepers}
 
 
 class View(Mapping[str, Any]):
     """`traits` of an expression: each computed when it is read, and once."""
 
-    __slots__ = ("_known", "_memory", "_now", "_plan", "_profile", "_windows_at", "_zone")
+    __slots__ = ("_known", "_memory", "_now", "_plan", "_profile", "_zone")
 
     def __init__(
         self,
@@ -70,14 +84,12 @@ class View(Mapping[str, Any]):
         profile: Mapping[str, Any],
         zone: tzinfo,
         now: int,
-        windows_at: int | None = None,
     ) -> None:
         self._plan = plan
         self._memory = memory
         self._profile = profile
         self._zone = zone
         self._now = now
-        self._windows_at = now if windows_at is None else windows_at
         self._known: dict[str, Any] = {}
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -86,22 +98,13 @@ class View(Mapping[str, Any]):
         if name not in known:
             keeper = self._plan.keepers.get(name)
             if keeper is not None:
-                known[name] = keeper.value(self._memory, self._windows_at)
+                known[name] = keeper.value(self._memory, self._now)
             elif name in self._plan.expressions:
-                known[name] = self._plan.expressions[name].evaluate(self.scope())
+                scope = {"traits": self, "profile": self._profile, "now": self._now, "zone": self._zone}
+                known[name] = self._plan.expressions[name].evaluate(scope)
             else:
                 return default
         return known[name]
-
-    def scope(self) -> dict[str, Any]:
-        """What the expression of a trait or a segment reads."""
-        return {
-            "traits": self,
-            "profile": self._profile,
-            "segments": self._plan.segments_of(self._memory),
-            "now": self._now,
-            "zone": self._zone,
-        }
 
     def as_record(self) -> dict[str, Any]:
         """All traits in use, as the profile's record shows them."""
@@ -142,7 +145,9 @@ class TraitPlan:
         self.entries: dict[str, tuple[Keeper, ...]] = _by_event(self.keepers.values(), of_entries=True)
         """Journey -> traits that count entries into it."""
         self._readers: dict[int | str, frozenset[int]] = {
-            key: frozenset(segment.key for segment in self.segments if key in segment.reads_traits)
+            key: frozenset(
+                segment.key for segment in self.segments if key in {keeper.key for keeper in segment.keepers}
+            )
             for key in {keeper.key for keeper in self.keepers.values()}
         }
         self._readers["profile"] = frozenset(segment.key for segment in self.segments if segment.reads_profile)
@@ -167,10 +172,11 @@ class TraitPlan:
         memory.segments = {key: known[key] for key in self._by_key if key in known}
         memory.due = {}
         for segment in self.segments:
-            view = View(self, memory, profile, zone, now)
+            scope = self._scope(segment, memory, profile, zone)
+            kept = segment.kept_at(memory, now)
             if segment.key not in memory.segments:
-                memory.segments[segment.key] = segment.condition.holds(view.scope())
-            self._schedule(segment, memory, profile, now, zone)
+                memory.segments[segment.key] = segment.holds(scope, kept, now)
+            self._schedule(segment, memory, scope, kept, now)
         memory.mark = self.mark
         return memory
 
@@ -254,56 +260,62 @@ class TraitPlan:
         if not keys:
             return changes
         changed: set[str] = set()
-        view = View(self, memory, profile, zone, now)
         for segment in self.segments:
             if segment.key not in keys and not (changed and changed & segment.reads):
                 continue
-            holds = segment.condition.holds(view.scope())
+            scope = self._scope(segment, memory, profile, zone)
+            kept = segment.kept_at(memory, now)
+            holds = segment.holds(scope, kept, now)
             if holds is not memory.segments[segment.key]:
                 memory.segments[segment.key] = holds
                 changed.add(segment.name)
                 changes.append(Change(segment.name, holds))
-            self._schedule(segment, memory, profile, now, zone)
+            self._schedule(segment, memory, scope, kept, now)
         return changes
 
-    def _schedule(
-        self, segment: SegmentPlan, memory: TraitMemory, profile: Mapping[str, Any], now: int, zone: tzinfo
-    ) -> None:
-        """Note when the segment has to be looked at again."""
-        due = self._next_look(segment, memory, profile, now, zone)
-        if due is None:
-            memory.due.pop(segment.key, None)
-        else:
-            memory.due[segment.key] = due
+    def _scope(
+        self, segment: SegmentPlan, memory: TraitMemory, profile: Mapping[str, Any], zone: tzinfo
+    ) -> dict[str, Any]:
+        """What a segment reads beside traits and time."""
+        return {"profile": profile, "zone": zone, "segments": self.segments_of(memory) if segment.reads else None}
 
-    def _next_look(
-        self, segment: SegmentPlan, memory: TraitMemory, profile: Mapping[str, Any], now: int, zone: tzinfo
-    ) -> int | None:
-        """The moment at which time alone changes the segment, or one before it."""
+    def _schedule(
+        self, segment: SegmentPlan, memory: TraitMemory, scope: dict[str, Any], kept: dict[str, Any], now: int
+    ) -> None:
+        """Note when the segment has to be looked at again: at the moment at which time alone changes it, or before."""
         if not segment.windows and not segment.tests:
-            return None
+            memory.due.pop(segment.key, None)
+            return
         is_member = memory.segments[segment.key]
         at = now
         for _ in range(LOOKS_MAX):
-            moment = self._next_moment(segment, memory, profile, at, zone)
+            moment = _next_moment(segment, memory, scope, kept, at)
             if moment is None:
-                return None
+                memory.due.pop(segment.key, None)
+                return
             at = moment
-            if segment.condition.holds(View(self, memory, profile, zone, at).scope()) is not is_member:
+            if segment.windows:
+                kept = {**kept, **{keeper.name: keeper.value(memory, at) for keeper in segment.windows}}
+            if segment.holds(scope, kept, at) is not is_member:
                 break
-        return at
+        memory.due[segment.key] = at
 
-    def _next_moment(
-        self, segment: SegmentPlan, memory: TraitMemory, profile: Mapping[str, Any], at: int, zone: tzinfo
-    ) -> int | None:
-        """The next moment at which a part of the segment changes."""
 
-        def scope_at(instant: int) -> Mapping[str, object]:
-            return View(self, memory, profile, zone, instant, windows_at=at).scope()
+def _next_moment(
+    segment: SegmentPlan, memory: TraitMemory, scope: dict[str, Any], kept: Mapping[str, Any], at: int
+) -> int | None:
+    """The next moment after `at` at which a part of the segment changes."""
 
-        moments = [keeper.next_change(memory, at) for keeper in segment.windows]
-        moments += [test.next_change(scope_at, at) for test in segment.tests]
-        return min((moment for moment in moments if moment is not None), default=None)
+    def scope_at(instant: int) -> Mapping[str, object]:
+        traits = scope["traits"] = dict(kept)
+        scope["now"] = instant
+        for name, expression in segment.expressions:
+            traits[name] = expression.evaluate(scope)
+        return scope
+
+    moments = [keeper.next_change(memory, at) for keeper in segment.windows]
+    moments += [test.next_change(scope_at, at) for test in segment.tests]
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _by_event(keepers: Iterable[Keeper], *, of_entries: bool) -> dict[str, tuple[Keeper, ...]]:

@@ -23,6 +23,7 @@ from operators.expression_values import INTEGER_LEAST, INTEGER_MOST, bounded
 from state.traits import Kept
 
 _EXACT_INTEGER: Final = 2**53
+_WHOLE: Final = frozenset({int})
 
 
 @dataclass(frozen=True)
@@ -238,10 +239,13 @@ def sum_of(numbers: list[Any]) -> int | float | None:
     >>> sum_of([0.1] * 10), sum_of([1e16, 1, -1e16]), sum_of([2, 3])
     (1.0, 1.0, 5)
     """
-    if all(type(number) is int for number in numbers):
+    kinds = set(map(type, numbers))
+    if kinds <= _WHOLE:
         return bounded(sum(numbers))
     try:
-        return bounded(fsum(part for number in numbers for part in _floats_of(number)))
+        if (int in kinds and max(numbers) > _EXACT_INTEGER) or min(numbers) < -_EXACT_INTEGER:
+            return bounded(fsum(part for number in numbers for part in _floats_of(number)))
+        return bounded(fsum(numbers))
     except OverflowError:
         return None
 
