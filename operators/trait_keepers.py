@@ -59,6 +59,8 @@ class Keeper:
     """Under which it is kept: a hash of all of this but the name, so that what is kept never changes its meaning."""
     rule: Kind
     values_max: int
+    is_plain: bool
+    """Whether all events are kept together, whatever they hold."""
 
     # --- events in
 
@@ -137,14 +139,14 @@ class Keeper:
     def value(self, memory: TraitMemory, at: int) -> Any:
         """The trait's value at an instant (ms) that is not before the last event."""
         cells = memory.traits.get(self.key, _NOTHING)
-        if self.kind == "unique":
-            return len(cells) - sum(self.rule.is_over(kept, at) for kept in cells.values())
-        if self.kind == "top":
-            return self._top(cells, at)
+        if self.is_plain:
+            kept = cells.get("")
+            return self.rule.empty if kept is None else self.rule.value(kept, at)
         if self.by is not None:
             return ByValue(self.rule, cells, at)
-        kept = cells.get("")
-        return self.rule.empty if kept is None else self.rule.value(kept, at)
+        if self.kind == "top":
+            return self._top(cells, at)
+        return len(cells) - sum(self.rule.is_over(kept, at) for kept in cells.values())
 
     def _top(self, cells: Mapping[str, Kept], at: int) -> Any:
         """The value of most events; of equals, that of the latest event, and of those the one that was read last."""
@@ -160,8 +162,15 @@ class Keeper:
         if self.within is None:
             return None
         cells = memory.traits.get(self.key, _NOTHING)
+        if self.is_plain:
+            kept = cells.get("")
+            return None if kept is None else self.rule.next_change(kept, at)
         changes = [change for kept in cells.values() if (change := self.rule.next_change(kept, at)) is not None]
         return min(changes, default=None)
+
+    def size(self, memory: TraitMemory) -> int:
+        """How many items are kept, about as many as there can be changes by time."""
+        return sum([len(kept.times) for kept in memory.traits.get(self.key, _NOTHING).values()])
 
     def told(self) -> str:
         """What is exact and what is not, for `check -v`."""
@@ -260,6 +269,7 @@ def build_keeper(
         xxh3_64_intdigest(to_json(definition)),
         _rule(kind, window),
         UNIQUE_MAX if kind == "unique" else VALUES_MAX,
+        not many,
     )
 
 
