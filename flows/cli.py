@@ -131,6 +131,10 @@ def check(
     directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory of the definitions.")] = Path(
         "journeys"
     ),
+    verbose: Annotated[
+        bool,
+        typer.Option("-v", "--verbose", help="Tell what is kept of each customer, and what happens at the bounds."),
+    ] = False,
 ) -> None:
     """Validate definitions: every mistake at once, with file, line, path, value, and what to write instead."""
     from flows.definitions import load_plan, read_directory
@@ -144,8 +148,12 @@ def check(
         raise typer.Exit(1)
     for file in workspace.scenario_files:
         typer.echo(f"{directory}/{file}: not looked at: this version cannot run scenarios yet", err=True)
-    for warning in load_plan(directory).warnings:
+    plan = load_plan(directory)
+    for warning in plan.warnings:
         typer.echo(f"{directory}: {warning}", err=True)
+    if verbose:
+        for line in plan.bounds():
+            typer.echo(f"{directory}: {line}")
     names = ", ".join(f"{journey.journey} (version {journey.version})" for journey in workspace.journeys)
     typer.echo(f"{directory}: all well: {names}")
 

@@ -90,7 +90,7 @@ class Moment:
         if traits is None or memory is None:
             return profile_of(self.customer, self.customer_id, self.now, {}, [])
         view = traits.view(memory, self.customer.profile, self.now, self.customer_zone)
-        segments = sorted(traits.segments_of(memory))
+        segments = list(traits.segments_of(memory))
         return profile_of(self.customer, self.customer_id, self.now, view.as_record(), segments)
 
     def scope(self) -> dict[str, Any]:

@@ -165,6 +165,14 @@ class Plan:
     """The same for entries, of the newest versions."""
     schedules: tuple[JourneyPlan, ...] = ()
     """Journeys, by name, that the calendar enters."""
+    unused: tuple[str, ...] = ()
+    """Traits and segments that nothing reads: `trait NAME`, `segment NAME`."""
+
+    def bounds(self) -> list[str]:
+        """What is kept of one customer, and what happens at the bounds, in sentences."""
+        lines = [f"{plan.name}: {bound}" for plan in self.journeys for bound in plan.pattern.bounds()]
+        lines += self.traits.bounds() if self.traits is not None else []
+        return lines + [f"{name}: nothing reads it, so it is not kept" for name in self.unused]
 
 
 def plan_of(workspace: Workspace) -> Plan:
@@ -192,6 +200,7 @@ def compile_plan(
         segments: The same.
     """
     channels = sorted(orchestration.channels)
+    in_use = Definitions(traits, segments).plan(_uses([*journeys, *older]))
     compiled = [_journey(journey, channels) for journey in sorted(journeys, key=lambda journey: journey.journey)]
     every = [*compiled, *(_journey(journey, channels) for journey in older)]
     names = {name for plan in compiled for name in plan.pattern.names or ()}
@@ -221,7 +230,8 @@ def compile_plan(
             if isinstance(step, WaitForPlan)
             for reply in step.replies
         ),
-        traits=Definitions(traits, segments).plan(_uses([*journeys, *older])),
+        traits=in_use,
+        unused=_unused(traits, segments, in_use),
         exits_by_change=_by_event((plan.name, [rule.change]) for plan in every for rule in plan.exits if rule.change),
         entries_by_change={
             change: tuple(plan for plan in compiled if plan.change == change)
@@ -229,6 +239,13 @@ def compile_plan(
         },
         schedules=tuple(plan for plan in compiled if plan.schedule),
     )
+
+
+def _unused(traits: Iterable[str], segments: Iterable[str], in_use: TraitPlan | None) -> tuple[str, ...]:
+    read = {f"trait {name}" for name in in_use.names} if in_use is not None else set()
+    read |= {f"segment {one.name}" for one in in_use.segments} if in_use is not None else set()
+    there = [*(f"trait {name}" for name in sorted(traits)), *(f"segment {name}" for name in sorted(segments))]
+    return tuple(name for name in there if name not in read)
 
 
 def _uses(journeys: Iterable[Journey]) -> Uses:

@@ -60,8 +60,10 @@ class _Environment(ImmutableSandboxedEnvironment):
     """
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        if isinstance(obj, (dict, Mapping)):  # a dictionary, mostly; the traits
+        if isinstance(obj, dict):
             return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        if isinstance(obj, Mapping):  # traits; those by value have a number for what is not in them, too
+            return self.getitem(obj, attribute)
         if isinstance(obj, str):
             if attribute in _TEXT_METHODS:
                 return _Function(getattr(obj, attribute), attribute)
@@ -125,7 +127,7 @@ def _finalize(value: Any) -> Any:
     """What is printed for a value: data alone, and no null, for nobody is to be greeted with `Hello None`."""
     if value is None:
         raise TemplateError("a null is printed; write |default('...', true) for what to print instead")
-    if isinstance(value, (dict, list, tuple)):
+    if isinstance(value, (dict, list, tuple, Mapping)):
         return plain(value)
     return _data(value)
 

@@ -49,8 +49,9 @@ class Timing(NamedTuple):
 class Definitions:
     """All traits and segments of a workspace, valid each for itself."""
 
-    def __init__(self, traits: Mapping[str, Trait], segments: Mapping[str, str]) -> None:
-        """Gather who reads whom."""
+    def __init__(self, traits: Mapping[str, Trait], segments: Mapping[str, str], wrong: Collection[str] = ()) -> None:
+        """Gather who reads whom; `wrong` are names of others, of which is told already that they are wrong."""
+        self._wrong = frozenset(wrong)
         self.traits = dict(sorted(traits.items()))
         self.segments = dict(sorted(segments.items()))
         self._uses = {f"traits.{name}": uses_of(parse(one.expr)) for name, one in traits.items() if one.expr}
@@ -83,7 +84,7 @@ class Definitions:
             ("trait", uses.traits, self.traits),
             ("segment", uses.segments, self.segments),
         ):
-            for name in sorted(names - there.keys()):
+            for name in sorted(names - there.keys() - self._wrong):
                 yield f"there is no {kind} {name!r}; {_nearest(name, there, kind)}"
 
     # --- mistakes
@@ -225,6 +226,7 @@ class Definitions:
         """Compile what is in use, directly or through others; None where nothing is."""
         wanted = {f"traits.{name}" for name in (self.traits if uses.all_traits else uses.traits)}
         wanted |= {f"segments.{name}" for name in (self.segments if uses.all_segments else uses.segments)}
+        wanted &= {*(f"traits.{name}" for name in self.traits), *(f"segments.{name}" for name in self.segments)}
         wanted |= {below for place in wanted for below in self._below(place)}
         if not wanted:
             return None

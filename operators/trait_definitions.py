@@ -85,6 +85,8 @@ def name_mistake(name: object) -> str | None:
 def trait_mistakes(trait: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """What no field of a trait can see alone: (place below the trait, sentence); of values as they are written."""
     kinds = [kind for kind in KINDS if trait.get(kind) is not None]
+    if not kinds and any(key not in Trait.model_fields for key in trait):
+        return  # a key that is misspelt, of which the model tells
     if len(kinds) != 1:
         found = f"it has {' and '.join(kinds)}" if kinds else "it has none"
         yield (), f"a trait is one of {', '.join(KINDS)}, as in: {{count: Order Completed, within: 90d}}; {found}"

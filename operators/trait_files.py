@@ -1,5 +1,6 @@
 """`traits.yaml` and `segments.yaml`, read: the definitions in them, and what is wrong with them."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,13 @@ from operators.trait_definitions import Segment, Trait, name_mistake, trait_mist
 from operators.yaml_lines import Document
 
 TRAITS, SEGMENTS = "traits.yaml", "segments.yaml"
+
+_EXAMPLES = {
+    TRAITS: "orders_90d: {count: Order Completed, within: 90d}",
+    SEGMENTS: 'vip: "traits.orders_90d >= 3"',
+}
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 _SEGMENT: TypeAdapter[str] = TypeAdapter(Segment)
 
@@ -29,11 +37,18 @@ class TraitFiles:
         self.complaints: list[Complaint] = []
         self.traits: dict[str, Trait] = {}
         self.segments: dict[str, str] = {}
-        for name, value in self._entries(TRAITS, "orders_90d: {count: Order Completed, within: 90d}"):
+        for file, example in _EXAMPLES.items():
+            document = documents.get(file)
+            if document is not None and not isinstance(document.value, (dict, type(None))):
+                message = f"the file is no mapping; write a name and what it is made of, as in: {example}"
+                self.complaints.append(Complaint(file, 1, "", message))
+        for name, value in self._entries(TRAITS):
             self._read_trait(name, value)
-        for name, value in self._entries(SEGMENTS, 'vip: "traits.orders_90d >= 3"'):
+        for name, value in self._entries(SEGMENTS):
             self._read_segment(name, value)
-        self.definitions = Definitions(self.traits, self.segments)
+        written = [name for file in (TRAITS, SEGMENTS) for name, _ in self._entries(file)]
+        wrong = [name for name in written if name not in self.traits and name not in self.segments]
+        self.definitions = Definitions(self.traits, self.segments, wrong)
 
     def check(self, journeys: Collection[str]) -> Iterator[Complaint]:
         """What is wrong with them, beside each other and beside the journeys."""
@@ -43,20 +58,10 @@ class TraitFiles:
             location = (mistake.name,) if mistake.key is None else (mistake.name, mistake.key)
             yield complaint_at(file, self._documents[file], location, mistake.message)
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether every trait and segment was read; a name that is not there may be one that was not."""
-        return not self.complaints
-
-    def _entries(self, file: str, example: str) -> Iterator[tuple[Any, Any]]:
+    def _entries(self, file: str) -> Iterator[tuple[Any, Any]]:
         document = self._documents.get(file)
-        if document is None or document.value is None:
-            return
-        if not isinstance(document.value, dict):
-            message = f"the file is no mapping; write a name and what it is made of, as in: {example}"
-            self.complaints.append(Complaint(file, 1, "", message))
-            return
-        yield from document.value.items()
+        if document is not None and isinstance(document.value, dict):
+            yield from document.value.items()
 
     def _read_trait(self, name: Any, value: Any) -> None:
         document = self._documents[TRAITS]
@@ -77,6 +82,10 @@ class TraitFiles:
 
     def _read_segment(self, name: Any, value: Any) -> None:
         document = self._documents[SEGMENTS]
+        if _NAME.fullmatch(str(name)) is None:
+            message = f"{name!r} cannot be the name of a segment; write letters, digits, `-` and `_`, as in: at_risk"
+            self.complaints.append(complaint_at(SEGMENTS, document, (name,), message))
+            return
         try:
             self.segments[name] = _SEGMENT.validate_python(value)
         except ValidationError as error:

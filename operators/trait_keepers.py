@@ -224,6 +224,9 @@ class ByValue(Mapping[Any, Any]):
         here = sorted(token for token, kept in self._cells.items() if not self._rule.is_over(kept, self._at))
         return map(_value_of, here)
 
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
     def __len__(self) -> int:
         return sum(not self._rule.is_over(kept, self._at) for kept in self._cells.values())
 

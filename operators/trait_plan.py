@@ -118,6 +118,9 @@ class View(Mapping[str, Any]):
             raise KeyError(name)
         return self.get(name)
 
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
     def __iter__(self) -> Any:
         return iter(self._plan.names)
 
@@ -156,9 +159,17 @@ class TraitPlan:
         self._readers["profile"] = frozenset(segment.key for segment in self.segments if segment.reads_profile)
         self._readers["zone"] = frozenset(segment.key for segment in self.segments)
         self._trait_keys = {keeper.key for keeper in self.keepers.values()}
-        self._by_key = {segment.key: segment for segment in self.segments}
-        self.mark = xxh3_64_intdigest(to_json([sorted(self._trait_keys), sorted(self._by_key)]))
+        self._keys = sorted((segment.name, segment.key) for segment in self.segments)
+        self.mark = xxh3_64_intdigest(to_json([sorted(self._trait_keys), sorted(key for _, key in self._keys)]))
         """Of all definitions in use; never 0, which is that of a customer who was never here."""
+
+    def bounds(self) -> list[str]:
+        """What is kept of one customer, and what happens at the bounds, in sentences."""
+        lines = [keeper.told() for _, keeper in sorted(self.keepers.items())]
+        for segment in sorted(self.segments, key=lambda segment: segment.name):
+            by_clock = "by events and by the clock" if segment.windows or segment.tests else "by events alone"
+            lines.append(f"segment {segment.name}: changes {by_clock}")
+        return lines
 
     # --- what the customer step calls
 
@@ -172,7 +183,7 @@ class TraitPlan:
             memory = TraitMemory()
         memory.traits = {key: kept for key, kept in memory.traits.items() if key in self._trait_keys}
         known = memory.segments
-        memory.segments = {key: known[key] for key in self._by_key if key in known}
+        memory.segments = {segment.key: known[segment.key] for segment in self.segments if segment.key in known}
         memory.due = {}
         for segment in self.segments:
             scope = self._scope(segment, memory, profile, zone)
@@ -241,10 +252,10 @@ class TraitPlan:
         """`traits` at an instant."""
         return View(self, memory, profile, zone, now)
 
-    def segments_of(self, memory: TraitMemory) -> frozenset[str]:
-        """`segments`: the names of those that the customer is in."""
+    def segments_of(self, memory: TraitMemory) -> tuple[str, ...]:
+        """`segments`: the names of those that the customer is in, sorted: a template goes through a set by chance."""
         members = memory.segments
-        return frozenset([segment.name for segment in self.segments if members.get(segment.key)])
+        return tuple([name for name, key in self._keys if members.get(key)])
 
     # --- segments
 

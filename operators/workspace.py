@@ -123,8 +123,7 @@ def _read_journeys(
     # Those that use others last: what is wrong with the used one is told once.
     for source in sorted((one for one in found if isinstance(one, Source)), key=lambda one: one.uses is not None):
         journey, complaints = _journey(source, channels)
-        if traits.is_whole:
-            complaints += _trait_mistakes(source, traits.definitions)
+        complaints += _trait_mistakes(source, traits.definitions)
         file = source.uses.file if source.uses else source.file
         if source.uses is not None:
             told = [] if source.file in wrong else complaints
@@ -158,7 +157,7 @@ def _trait_mistakes(source: Source, definitions: Definitions) -> list[Complaint]
     """Traits and segments that a journey reads: those that there are not, and kinds that do not fit."""
     found: list[Complaint] = []
     for reading in readings(source.document.value):
-        messages = definitions.unknown(reading.uses)
+        messages = definitions.mistakes_in(reading.uses, reading.tree)
         found += [complaint_at(source.file, source.document, reading.location, message) for message in messages]
         if reading.location[0] == "exit" and reading.location[-1] == "when":
             for name in sorted(reading.uses.traits & definitions.traits.keys()):

@@ -316,6 +316,21 @@ def test_check_says_that_all_is_well(sojourn: Sojourn, tmp_path: Path) -> None:
         assert "good (version 1)" in ended.out
 
 
+def test_check_tells_more_when_asked(sojourn: Sojourn, tmp_path: Path) -> None:
+    """How exact traits are, what changes by the clock, what nothing reads."""
+    journey = "journey: one\nenter: {segment: {entered: lapsing}}\nsteps: [{id: s, send: email, template: t}]\n"
+    directory = workspace(tmp_path / "w", one=journey)
+    (tmp_path / "w" / "traits.yaml").write_text(
+        "last_order_at: {last: time, of: Order Completed}\norders: {count: Order Completed, within: 90d}\n"
+    )
+    (tmp_path / "w" / "segments.yaml").write_text('lapsing: "days_since(traits.last_order_at) > 60"\n')
+    ended = sojourn("check", "-v", directory)
+    assert (ended.status, ended.err) == (0, "")
+    assert "trait last_order_at: exact" in ended.out
+    assert "segment lapsing: changes by events and by the clock" in ended.out
+    assert "trait orders: nothing reads it, so it is not kept" in ended.out
+
+
 def test_check_passes_what_is_shipped(sojourn: Sojourn) -> None:
     """The examples and the reference workspace are right."""
     for directory in (REPOSITORY / "examples" / "journeys", REFERENCE):

@@ -69,7 +69,7 @@ class Customer:
 
     @property
     def segments(self):
-        return self.plan.segments_of(self.memory)
+        return set(self.plan.segments_of(self.memory))
 
 
 def test_a_count_enters_at_its_event_and_leaves_at_its_millisecond():
