@@ -263,7 +263,7 @@ def _size_mistakes(elements: Sequence[Mapping[str, Any]], within: object) -> Ite
             f"a match has at most {EVENTS_MAX // 2} events; write smaller `times` (they are {least} together)",
         )
     if within is None:
-        if len(comes) > 1 or any(most > 1 for _, most in times):
+        if len(comes) > 1 or least > 1:
             yield (), "several events need `within`: how long from the first to the last, as in: within: 5d"
         elif any(element.get("without") is not None for element in comes):
             yield (), "`without` needs `within`: how far back it looks, as in: within: 5d"

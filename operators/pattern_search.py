@@ -21,8 +21,8 @@ ROLE_BITS = 16
 ALL_ROLES = (1 << ROLE_BITS) - 1
 
 STEPS_MAX = 50_000
-"""Events looked at in one search; an expression that reads of the match counts for `EXPRESSION_STEPS`. That is some 50 ms; a
-search without such an expression and without `distinct` ends sooner (256 events, all of them in three elements: STEPS)."""
+"""Events looked at in one search; an expression that reads of the match counts for `EXPRESSION_STEPS`. That is some 50 ms. What
+can need more is a pattern with `distinct`, or with a `where` that reads `matched` or an `as` name, and a log made for it."""
 
 EXPRESSION_STEPS = 20
 

@@ -95,6 +95,7 @@ class Elements:
         every = [role for these in roles.values() for role in these]
         self.paths = frozenset(role.by for role in every if role.by is not None and role.bit & self._elements)
         self._valued = bool(self.paths)
+        self._has_wild = any(role.by is None for role in every)
         self._buckets = Buckets(self._elements, self._valued, sees_all)
         self._remembers = (
             shape.parts[-1].least > 1 or len(shape.parts) > 1 or bool(shape.windows) or absence is not None
@@ -262,7 +263,10 @@ class Elements:
         if self._sees_all:
             what += " of every name (`strict`)"
         lines = kept(what, format_duration(self._span), valued=self._valued)
-        lines.append(f"at most {STEPS_MAX:,} events are looked at for one match; beyond it there is none")
+        if self._valued and (self._sees_all or self._has_wild):
+            lines.append("events that name no value are kept once for each value")
+        if not self.shape.forgets:
+            lines.append(f"at most {STEPS_MAX:,} steps are taken to find one match; beyond it there is none")
         if self.absence is not None:
             lines.append(f"at most {PENDING_MAX:,} absences are waited for at once; further ones are not")
         return lines
