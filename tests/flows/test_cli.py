@@ -532,3 +532,18 @@ def test_health_looks_at_the_last_sign_of_life(sojourn: Sojourn, tmp_path: Path)
     assert ended.status == 1
     assert "no progress for 100 s" in check_is_one_line(ended)
     assert sojourn("health", "--seconds", "1000").status == 0
+
+
+def test_check_tells_the_bounds_if_asked(sojourn: Sojourn, tmp_path: Path) -> None:
+    """What is kept of each customer, journey by journey; not without `-v`."""
+    (tmp_path / "orchestration.yaml").write_text("timezone: UTC\n", "utf-8")
+    (tmp_path / "j.yaml").write_text(
+        "journey: two-steps\nenter:\n  pattern: [{event: A}, {event: B}]\n  within: 2d\n"
+        "steps:\n  - {id: s, send: email, template: t}\n",
+        "utf-8",
+    )
+    short, long = sojourn("check", "."), sojourn("check", "-v", ".")
+    assert (short.status, long.status) == (0, 0)
+    bounds = "two-steps: pattern: the time and the id of each event is kept for 5d (`within` and `max_age`)"
+    assert bounds not in short.out
+    assert bounds in long.out.splitlines()
