@@ -544,6 +544,6 @@ def test_check_tells_the_bounds_if_asked(sojourn: Sojourn, tmp_path: Path) -> No
     )
     short, long = sojourn("check", "."), sojourn("check", "-v", ".")
     assert (short.status, long.status) == (0, 0)
-    bounds = "two-steps: pattern: the time and the id of each event is kept for 5d (`within` and `max_age`)"
+    bounds = "two-steps: the time and the id of each event is kept for 5d (`within` and `max_age`)"
     assert bounds not in short.out
-    assert bounds in long.out.splitlines()
+    assert f".: {bounds}" in long.out.splitlines()
