@@ -15,6 +15,10 @@ from operators.expression_code import HELPERS
 from operators.expression_functions import BY_NAME
 from operators.expression_scan import TEXT_CHARS_MAX
 from operators.expressions import FUNCTIONS, ExpressionError
+from operators.pattern_repeats import token_of
+from operators.trait_keepers import ByValue
+from operators.trait_windows import Count, Window
+from state.traits import Kept
 from tests.operators.expression_cases import BERLIN, DAY, Thing, compiled_or_refused, event
 
 _json = st.recursive(
@@ -50,10 +54,17 @@ _events = st.builds(
 _zones = st.one_of(
     st.none(), st.sampled_from([BERLIN, timezone.utc, ZoneInfo("Pacific/Apia"), timezone(timedelta(hours=-23))])
 )
+_by_value = st.builds(
+    lambda items: ByValue(Count(Window(5, 64)), {token_of(value): Kept([at], [], []) for value, at in items}, 10),
+    st.lists(st.tuples(st.sampled_from(["a", "b", "x", -1, 0, 1, 2.5, True, False]), st.integers(0, 10))),
+)
+"""A trait with `by`, as the engine keeps it."""
+_traits = st.dictionaries(st.sampled_from("abcx"), st.one_of(_by_value, _json), max_size=3)
 _scopes = st.fixed_dictionaries(
     {},
     optional={
-        **{name: st.one_of(_json, _sets) for name in "abcd"},
+        "traits": st.one_of(_traits, _by_value),
+        **{name: st.one_of(_json, _sets, _by_value) for name in "abcd"},
         "event": st.one_of(_events, _json),
         "first": _events,
         "properties": _json,
@@ -86,7 +97,19 @@ _literals = st.one_of(
     ),
 )
 _roots = st.sampled_from(
-    ["a", "b", "c", "d", "event", "first", "properties", "segments", "now", "event.properties", "event.time"]
+    [
+        "a",
+        "b",
+        "traits",
+        "traits.a",
+        "event",
+        "first",
+        "properties",
+        "segments",
+        "now",
+        "event.properties",
+        "event.time",
+    ]
 )
 
 

@@ -3,11 +3,16 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from operators.customer_step import CustomerStep
+from operators.events import Event
 from operators.plan import plan_of as compile_workspace
+from operators.records import to_json
 from operators.workspace import read_workspace
 from operators.workspace_json import canonical_json, read_workspace_json
+from state.codec import decode_customer, encode_customer
 from state.customer import Customer
 from tests.operators.life import DAY, HOUR, ORCHESTRATION, T0, Life, iso
 
@@ -346,8 +351,6 @@ def test_how_the_log_is_cut_into_calls_changes_nothing():
         journey("k", "segment: {entered: staff}"),
         journey("l", "segment: {entered: abandoner}"),
     )
-    from operators.events import Event
-
     names = ["Order Completed", "Cart", "Product Viewed", "Cart", "Order Completed", "identify"]
     events = []
     for number in range(120):
@@ -375,6 +378,67 @@ def test_how_the_log_is_cut_into_calls_changes_nothing():
         "l",
         "cart",
     }
+
+
+journeys_of_cuts = (
+    journey("j", "segment: {entered: vip}, again: always", WAITING, "exit: [{entered: lapsing}]"),
+    journey(
+        "cart", "event: Cart, again: always, where: traits.orders < 9", "[{id: w, wait: 2d}, {set: {staff: true}}]"
+    ),
+    journey("k", "segment: {entered: staff}, again: always", more="exit: [{left: staff}]"),
+    journey("l", "segment: {left: lapsing}, again: always"),
+    journey("m", "pattern: [{event: Cart, times: 2, where: '\"vip\" in segments'}], within: 5d, again: always"),
+)
+PLAN = plan_of(*journeys_of_cuts)
+logs = st.lists(
+    st.tuples(
+        st.sampled_from(["Order Completed", "Cart", "identify", "Product Viewed"]),
+        st.sampled_from([0, 1, HOUR, DAY, 20 * DAY, 61 * DAY, 90 * DAY]),  # after the one before
+        st.sampled_from([0, 0, HOUR, 5 * DAY]),  # late
+        st.sampled_from([50, 300, True, False, "Europe/Berlin", "Asia/Tokyo"]),
+        st.booleans(),  # a new call begins
+        st.booleans(),  # time is let pass before it
+    ),
+    max_size=20,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(logs)
+def test_whatever_the_cuts_and_restarts_the_records_are_the_same(log):
+    """Events one by one or together, timers fired by the group or by the next event, records stored in between or not."""
+    events, cuts, now = [], [], T0
+    for number, (name, after, late, value, cut, passes) in enumerate(log):
+        now += after
+        kind = "identify" if name == "identify" else "track"
+        properties = {"staff": value, "timezone": value} if kind == "identify" else {"revenue": value}
+        events.append((Event(kind, name, "c", f"m{number}", now - late, properties, {}), now))
+        cuts.append((cut, passes))
+    whole, customer = [], Customer()
+    if events:
+        CustomerStep(PLAN).take(customer, "c", events, whole)
+    CustomerStep(PLAN).fire(customer, "c", now + 100 * DAY, whole)
+
+    pieces, other, waiting = [], Customer(), []
+    for event, (cut, passes) in zip(events, cuts, strict=True):
+        if cut and waiting:
+            CustomerStep(PLAN).take(other, "c", waiting, pieces)
+            waiting = []
+            other = decode_customer(encode_customer(other))
+        if passes and not waiting:
+            CustomerStep(PLAN).fire(other, "c", event[1] - 1, pieces)
+        waiting.append(event)
+    if waiting:
+        CustomerStep(PLAN).take(other, "c", waiting, pieces)
+    for day in range(100):
+        CustomerStep(PLAN).fire(other, "c", now + day * DAY, pieces)
+    CustomerStep(PLAN).fire(other, "c", now + 100 * DAY, pieces)
+    assert to_json(storable_records(pieces)) == to_json(storable_records(whole))
+    assert encode_customer(other) == encode_customer(customer)
+
+
+def storable_records(records):
+    return [[topic, record] for topic, record in records]
 
 
 # --- definitions
