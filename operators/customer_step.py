@@ -149,6 +149,23 @@ class CustomerStep:
         if customer.timers:
             self._fire_due(Moment(customer, customer_id, records, self._zone, self._traits), through)
 
+    def adopt(self, customer: Customer, now: int) -> bool:
+        """Set the timers by which time alone moves a customer, at the moment (ms) from which on these definitions hold.
+
+        For customers who were here before. Nothing comes out: who is in a segment then does not enter. A customer whose timers
+        stay as they are need not be stored, for until their next event nothing changes.
+
+        Returns:
+            Whether timers changed.
+        """
+        before = dict(customer.timers)
+        moment = Moment(customer, "", [], self._zone, self._traits)
+        moment.now = now
+        if self._traits is not None:
+            self._ready(moment, moment.customer_zone)
+        self._set_clocks(moment, True)
+        return customer.timers != before
+
     def _fire_due(self, moment: Moment, through: int) -> None:
         customer = moment.customer
         timers = customer.timers

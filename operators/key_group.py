@@ -115,7 +115,20 @@ class KeyGroup:
         self._step = self._steps.of(digest, text)
         if self.store.definitions(digest) is None:
             self.store.keep_definitions(digest, text)
-        self.store.meta.definitions = digest
+        meta = self.store.meta
+        is_change = meta.definitions not in ("", digest)
+        meta.definitions = digest
+        if is_change and self._step.plan.has_clock:
+            self._adopt()
+
+    def _adopt(self) -> None:
+        """Set the timers of customers who may do nothing for long: a new segment changes for them on its day, too."""
+        store, step = self.store, self._step
+        for customer_id, stored in store.every():
+            customer = decode_customer(stored)
+            was = min(customer.timers.values()) if customer.timers else None
+            if step.adopt(customer, store.meta.now):
+                self._put_back(store.load([customer_id])[customer_id], customer, was)
 
     def _change(self) -> None:
         """Let the definitions that the job was started with take the place of those in the store; no log says when."""

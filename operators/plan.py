@@ -168,6 +168,11 @@ class Plan:
     unused: tuple[str, ...] = ()
     """Traits and segments that nothing reads: `trait NAME`, `segment NAME`."""
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether the calendar, or time in a segment, moves customers who do nothing."""
+        return bool(self.schedules) or (self.traits is not None and self.traits.has_clock)
+
     def bounds(self) -> list[str]:
         """What is kept of one customer, and what happens at the bounds, in sentences."""
         lines = [f"{plan.name}: {bound}" for plan in self.journeys for bound in plan.pattern.bounds()]

@@ -163,6 +163,11 @@ class TraitPlan:
         self.mark = xxh3_64_intdigest(to_json([sorted(self._trait_keys), sorted(key for _, key in self._keys)]))
         """Of all definitions in use; never 0, which is that of a customer who was never here."""
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether time alone can change some segment."""
+        return any(segment.windows or segment.tests for segment in self.segments)
+
     def bounds(self) -> list[str]:
         """What is kept of one customer, and what happens at the bounds, in sentences."""
         lines = [keeper.told() for _, keeper in sorted(self.keepers.items())]

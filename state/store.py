@@ -246,6 +246,17 @@ class KeyGroupStore:
             self._changed.append(kept)
         kept.value = value
 
+    def every(self) -> Iterator[tuple[str, bytes]]:
+        """The record of every customer, as the epoch has it by now; read one by one, and not remembered."""
+        new = [kept for kept in self._changed if kept.before is None]
+        for key, stored in self._customers.items():
+            assert isinstance(key, bytes)  # noqa: S101 - in raw mode all are
+            customer_id = key.decode()
+            kept = self._young.get(customer_id) or self._old.get(customer_id)
+            yield customer_id, stored if kept is None or kept.value is None else kept.value
+        for kept in new:
+            yield kept.customer_id, kept.value or b""
+
     def definitions(self, digest: str) -> bytes | None:
         """The text of the definitions that have this hash; None where it was not kept."""
         found = self._definitions.get(digest)

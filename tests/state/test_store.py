@@ -84,6 +84,23 @@ def test_what_was_put_is_loaded_before_and_after_the_commit(tmp_path):
     store.close()
 
 
+def test_every_customer_is_read_as_the_epoch_has_them_by_now(tmp_path):
+    """From disk, changed since, new since; who was only looked for is nobody."""
+    store = opened(tmp_path / "g")
+    epoch(store, b=b"1", c=b"1", a=b"1")
+    store.close()
+    store = opened(tmp_path / "g", at=Token(3, 2, -1))
+    loaded(store, "x", "c")
+    put(store, "b", b"2")
+    put(store, "d", b"2")
+    assert dict(store.every()) == {"a": b"1", "b": b"2", "c": b"1", "d": b"2"}
+    for customer_id, value in store.every():  # they may be changed on the way
+        put(store, customer_id, value + b"!")
+    store.commit()
+    assert list(store.every()) == [("a", b"1!"), ("b", b"2!"), ("c", b"1!"), ("d", b"2!")]
+    store.close()
+
+
 def test_a_store_is_opened_where_it_was_committed(tmp_path):
     """Customers, position, clock, counts: all there."""
     store = opened(tmp_path)
