@@ -37,6 +37,17 @@ class Match:
         """For `use_up`: where they are in the memory, until the next event; None where nothing is remembered."""
 
 
+def begin_anew(memory: JourneyMemory, mark: int) -> None:
+    """Forget what another pattern remembered; entries stay.
+
+    A mark is of what a pattern remembers and how: its elements, but for their times, and how much is kept of each event. So a
+    journey whose pattern is written anew begins anew, and one of which only `within` or `for` changes goes on.
+    """
+    memory.buckets.clear()
+    memory.contents.clear()
+    memory.mark = mark
+
+
 class Pattern(Protocol):
     """What a journey waits for."""
 

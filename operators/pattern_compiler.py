@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from xxhash import xxh3_64_intdigest
+
 from operators.durations import parse_duration
 from operators.events import Event
 from operators.expressions import Expression, compile_expression
@@ -19,6 +21,7 @@ from operators.pattern_one import Look, OneElement
 from operators.pattern_repeats import ELEMENT, FORBIDDEN, Repeats, token_of
 from operators.pattern_search import Part, Shape, Without
 from operators.pattern_sequence import Elements, Role, Token
+from operators.records import storable, to_json
 
 SETTLE = "1m"
 """How long an absence waits at least after its last event was read: a device that was offline sends all it has at once."""
@@ -91,6 +94,7 @@ class _Compiler:
             ),
             looks,
             journey=self.journey,
+            mark=self._mark(self.reads_events),
             where=None if where is self.where else self.where,
             as_name=element.as_,
             keeps_whole_events=self.reads_events,
@@ -151,16 +155,18 @@ class _Compiler:
         deferred_any = not all(is_static(one) for one, _ in self.expressions)
         wild = any(role.by is None for these in roles.values() for role in these)
         apart = absence is not None or is_static(self.where)
+        # The value of an event that has none is that of another event of the match, and that is the key.
+        keeps_whole_events = self.reads_events or deferred_any or (wild and self.enter.key is not None)
         return Elements(
             shape,
             {name: tuple(these) for name, these in roles.items()},
             max_age=self.max_age,
+            mark=self._mark(keeps_whole_events),
             journey=self.journey,
             absence=absence,
             distinct=distinct,
             sees_all=any(part.strict for part in parts),
-            # The value of an event that has none is that of another event of the match, and that is the key.
-            keeps_whole_events=self.reads_events or deferred_any or (wild and self.enter.key is not None),
+            keeps_whole_events=keeps_whole_events,
             where=self.where if apart else None,
             skips=self.enter.skip != "none",
             warnings=self._warnings(),
@@ -201,6 +207,13 @@ class _Compiler:
         if all(expression != one for one, _ in self.expressions):
             self.expressions.append((expression, False))
         return expression
+
+    def _mark(self, keeps_whole_events: bool) -> int:
+        """See `operators.pattern.begin_anew`; never 0, which is before any."""
+        elements = [
+            element.model_dump(mode="json", by_alias=True, exclude={"for_", "settle"}) for element in self.elements
+        ]
+        return xxh3_64_intdigest(to_json(storable([keeps_whole_events, elements]))) or 1
 
     def _warnings(self) -> tuple[str, ...]:
         found = [f"where {one.text!r}: {warning}" for one, _ in self.expressions for warning in one.warnings]

@@ -14,7 +14,7 @@ from operators.events import Event
 from operators.expressions import Expression
 from operators.moment import Moment
 from operators.paths import Path
-from operators.pattern import NO_VALUE, Match
+from operators.pattern import NO_VALUE, Match, begin_anew
 from operators.pattern_late import tell_late
 from operators.pattern_repeats import (
     BUCKETS_MAX,
@@ -58,6 +58,7 @@ class OneElement:
         looks: dict[str, Look],
         *,
         journey: dict[str, Any],
+        mark: int,
         where: Expression | None = None,
         as_name: str | None = None,
         keeps_whole_events: bool = False,
@@ -70,6 +71,7 @@ class OneElement:
             repeats: How often, and in which window.
             looks: By the name of an event.
             journey: What expressions see as `journey`.
+            mark: See `begin_anew`.
             where: `enter.where`, which reads nothing of the match itself.
             as_name: The element's `as`.
             keeps_whole_events: Whether more than the ids of remembered events is read later: what they held.
@@ -81,6 +83,7 @@ class OneElement:
         self.names: tuple[str, ...] | None = tuple(looks)
         self.paths = frozenset(look.by for look in looks.values() if look.by is not None and look.roles & ELEMENT)
         self.warnings = warnings
+        self.mark = mark
         self.keeps_whole_events = keeps_whole_events
         self._journey = journey
         self._where = where
@@ -103,6 +106,8 @@ class OneElement:
             if look.roles & ELEMENT:
                 tell_late(event, moment, self._journey, self._remembers)
             return _NONE
+        if self._remembers and memory.mark != self.mark:
+            begin_anew(memory, self.mark)
         if look.anywhere:
             self.repeats.see_anywhere(memory, event.time if event.time < now else now, now)
             return _NONE
@@ -139,6 +144,8 @@ class OneElement:
             if is_wanted:
                 tell_late(event, moment, self._journey, self._remembers)
             return _NONE
+        if memory.mark != self.mark:
+            begin_anew(memory, self.mark)
         values: dict[str, object] = {}
         roles: dict[str, int] = {}
         for look, holds, role in ((wants, is_wanted, ELEMENT), (forbids, is_forbidden, FORBIDDEN)):

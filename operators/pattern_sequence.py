@@ -16,7 +16,7 @@ from operators.events import Event
 from operators.expressions import Expression
 from operators.moment import Moment
 from operators.paths import Path
-from operators.pattern import Match
+from operators.pattern import Match, begin_anew
 from operators.pattern_absence import PENDING_MAX, Absence, Pending, forget, pending_of, waiting
 from operators.pattern_buckets import Buckets, place_of
 from operators.pattern_late import tell_late
@@ -53,6 +53,7 @@ class Elements:
         roles: Mapping[str, Sequence[Role]],
         *,
         max_age: int,
+        mark: int,
         journey: dict[str, Any],
         absence: Absence | None = None,
         distinct: Sequence[Token] = (),
@@ -68,6 +69,7 @@ class Elements:
             shape: What is searched for.
             roles: By the name of an event.
             max_age: ms; an older event is not seen.
+            mark: See `begin_anew`.
             journey: What expressions see as `journey`.
             absence: What must not come after the last.
             distinct: What must differ; the elements name theirs by its index.
@@ -84,6 +86,7 @@ class Elements:
         self.warnings = warnings
         self.keeps_whole_events = keeps_whole_events
         self.max_age = max_age
+        self.mark = mark
         self.absence = absence
         self._journey = journey
         self._distinct = distinct
@@ -114,6 +117,8 @@ class Elements:
             if (wild | _any(masks)) & self._elements:
                 tell_late(event, moment, self._journey, self._remembers)
             return []
+        if memory.mark != self.mark:
+            begin_anew(memory, self.mark)
         when = min(event.time, now)
         if (wild | _any(masks)) & self._absent:
             self._cancel(memory, event, when, wild, masks, moment)
@@ -194,12 +199,14 @@ class Elements:
 
     def deadlines(self, memory: JourneyMemory) -> dict[str, int]:
         """See `Pattern`."""
+        if memory.mark != self.mark:
+            return {}
         found = {token: pending_of(memory, token) for token in waiting(memory)}
         return {token: pending.due for token, pending in found.items() if pending is not None}
 
     def due(self, memory: JourneyMemory, token: str, moment: Moment) -> Match | None:
         """See `Pattern`."""
-        pending = pending_of(memory, token)
+        pending = pending_of(memory, token) if memory.mark == self.mark else None
         if pending is None or pending.due > moment.now:
             return None
         forget(memory, token)

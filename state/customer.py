@@ -31,6 +31,8 @@ class JourneyMemory(msgspec.Struct, array_like=True, gc=False):
     """By value -> what is kept of those events, item for item; and what `operators.pattern_absence` waits for."""
     entries: dict[str, Entry] = {}
     """Key -> the last entry."""
+    mark: int = 0
+    """Of the pattern that `buckets` and `contents` are of: another pattern has no use for them. 0 before any."""
 
 
 class Customer(msgspec.Struct, array_like=True, gc=False):

@@ -373,6 +373,60 @@ def test_values_are_bounded_and_the_one_longest_unused_goes():
     assert f"v{BUCKETS_MAX + 99}" in memory.buckets
 
 
+def changed(watcher, enter, **more):
+    """The same customer under another version of the pattern."""
+    other = Watcher(enter, **more)
+    other.customer = watcher.customer
+    return other
+
+
+TWICE = pattern({"event": "a", "times": 2})
+
+
+@pytest.mark.parametrize(
+    ("enter", "reads_events"),
+    [
+        (pattern({"event": ["a", "b"], "times": 2}), False),
+        (pattern({"event": "a", "times": 2, "where": "properties.n is None"}), False),
+        (pattern({"event": "a", "times": 2, "by": "properties.c"}), False),
+        (TWICE, True),
+        (pattern("a", "a"), False),
+        (pattern({"event": "a", "times": 2, "strict": True}), False),
+    ],
+)
+def test_a_pattern_that_is_written_anew_begins_anew(enter, reads_events):
+    """What another version remembered is no part of its matches, in whatever form it was kept; both ways."""
+    for first, then in ((TWICE, False), (enter, reads_events)), ((enter, reads_events), (TWICE, False)):
+        watcher = Watcher(first[0], reads_events=first[1])
+        assert watcher.see(an_event("a", "a1", 1, c="x"), 1) == []
+        watcher = changed(watcher, then[0], reads_events=then[1])
+        assert watcher.see(an_event("a", "a2", 2, c="x"), 2) == []
+        assert [len(ids) for _, ids in watcher.see(an_event("a", "a3", 3, c="x"), 3)] in ([1], [2])
+
+
+@pytest.mark.parametrize("enter", [TWICE, pattern("a", "a")])
+def test_a_pattern_of_which_only_times_change_goes_on(enter):
+    """A longer window has what is remembered to begin with."""
+    watcher = Watcher(enter)
+    watcher.see(an_event("a", "a1", 1), 1)
+    watcher = changed(watcher, {**enter, "within": "2h", "max_age": "2d"})
+    assert watcher.see(an_event("a", "a2", 2), 2) == [("", ["a1", "a2"])]
+
+
+def test_an_absence_of_another_version_is_waited_for_no_more():
+    """Its deadline comes, and nothing is due; with another `for` it stays as it was set."""
+    for enter, found in (
+        (cart(where="properties.n is None"), 0),
+        ({"pattern": [{"event": "cart"}, {"absent": "order", "for": "2h"}]}, 1),
+    ):
+        watcher = Watcher(cart())
+        watcher.see(an_event("cart", "a", 0), 0)
+        watcher = changed(watcher, enter)
+        assert len(watcher.pattern.deadlines(watcher.memory)) == found
+        event = an_event("timer", "t", HOUR)
+        assert (watcher.pattern.due(watcher.memory, "", watcher.moment(event, HOUR)) is not None) == bool(found)
+
+
 def test_a_search_ends_also_in_a_log_that_was_made_for_it():
     """A staircase of ten steps in a log that has none: the bound ends it, and nothing is found."""
     rising = "len(matched) == 0 or properties.n > matched[-1].properties.n"

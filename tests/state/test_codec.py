@@ -103,6 +103,9 @@ WITH_TRAITS = replace(
         due={9: 1_767_225_600_008},
     ),
 )
+WITH_MARKS = replace(
+    WITH_TRAITS, journeys={name: replace(memory, mark=2**64 - 1) for name, memory in CUSTOMER.journeys.items()}
+)
 WITH_TIMERS = replace(CUSTOMER, timers={"cart-recovery 0f0f 2": 1_767_225_600_005, "": 0})
 UNDO = Undo(
     bytes.fromhex((GOLDEN / "1-group-meta.hex").read_text("ascii")),
@@ -115,6 +118,8 @@ OLDER = {
     "customer-with-timers-new": Customer(),
     "customer-with-runs": WITH_RUNS,
     "customer-with-runs-new": Customer(),
+    "customer-with-traits": WITH_TRAITS,
+    "customer-with-traits-new": Customer(),
     "group-meta": META,
     "group-meta-fresh": GroupMeta(0, 1),
     "undo": UNDO,
@@ -122,8 +127,7 @@ OLDER = {
 }
 """What golden files hold that were written before a field was added: it has its default."""
 VALUES = {
-    "customer-with-traits": WITH_TRAITS,
-    "customer-with-traits-new": Customer(),
+    "customer-with-marks": WITH_MARKS,
     "group-meta-of-ingest": replace(META, is_stamped=True, definitions_in_log=True),
     "group-meta-of-ingest-fresh": GroupMeta(0, 1),
     "undo-with-timers": replace(UNDO, timers=[(timer_key(5, "c-1"), timer_key(6, "c-1")), (None, b"k"), (b"l", None)]),
@@ -289,7 +293,7 @@ def test_a_record_of_another_kind_is_refused(name, form):
         read(golden(name), form)
 
 
-@pytest.mark.parametrize("name", ["customer-with-traits", "group-meta-of-ingest", "undo-with-timers", "token"])
+@pytest.mark.parametrize("name", ["customer-with-marks", "group-meta-of-ingest", "undo-with-timers", "token"])
 def test_damaged_bytes_are_a_record_or_are_refused(name):
     """A flipped bit may change a number unseen; nothing but `StateFormatError` ever comes of it."""
     random, stored, form = Random(1), golden(name), type(VALUES[name])
