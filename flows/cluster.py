@@ -21,6 +21,9 @@ import orjson
 WILL_NOT_MEND = 78
 """Exit status of a worker that would only fail again (`EX_CONFIG` of sysexits.h). All others may be started again."""
 
+COMMAND = ("-m",)
+"""What Python is given before the name of a worker's module; tests of crashes put a module of theirs in between."""
+
 
 def free_addresses(count: int) -> list[str]:
     """Loopback addresses that nobody listens on."""
@@ -51,7 +54,7 @@ def start_worker(
         inherits: File descriptors that the worker has open, too, under the same numbers, for as long as it lives.
     """
     worker = subprocess.Popen(  # noqa: S603 - a module of ours
-        [sys.executable, "-m", module],
+        [sys.executable, *COMMAND, module],
         start_new_session=True,  # Ctrl-C is the business of whoever started them
         stdin=subprocess.PIPE,
         stdout=stdout,

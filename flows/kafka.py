@@ -110,6 +110,27 @@ class Trouble:
             raise self.fatal
 
 
+GRACE_S = 20.0
+"""How long a job that was asked to stop still waits for a broker that does not answer."""
+
+
+class Patience:
+    """Ends a wait for the broker some time after the job was asked to stop."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        """Begin to wait."""
+        self._stopping = stopping
+        self._asked_at: float | None = None
+
+    def is_over(self) -> bool:
+        """Whether to wait no longer."""
+        if not self._stopping():
+            return False
+        if self._asked_at is None:
+            self._asked_at = monotonic_s()
+        return monotonic_s() - self._asked_at > GRACE_S
+
+
 C = TypeVar("C")
 
 

@@ -16,17 +16,21 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from flows.guard import ends_process
 from flows.kafka import Trouble, client, options
 from flows.settings import Settings
-from operators.log import LogItem
+from operators.log import LogItem, Tick
 from operators.log_clock import LogClock
-from operators.log_reading import KEYED, RawRecord, read_log
+from operators.log_reading import RawRecord, read_log
 from state.clock import monotonic_s
 from state.errors import OutsideError
 
 MESSAGES_MAX = 2_000
 """Taken from the client in one go."""
 
-_IDLE = timedelta(milliseconds=20)
+_REST_MS_MAX = 20
 """How long a partition rests after it had nothing; the epoch, not this, makes the latency."""
+
+EPOCH_BYTES_MAX = 128 << 20
+"""Read in one epoch by one process; more waits for the next. What comes out of an epoch is held in memory until its end,
+and is about as large as what went in."""
 
 _SIGN_OF_LIFE_S = 1.0
 
@@ -43,6 +47,10 @@ class LogReader:
         """Connect; partitions are added as the engine builds them."""
         self.topic = settings.events_topic
         self.stopping = stopping
+        self.proves = settings.delivery == "exactly_once"
+        """Whether sinks wait for a tick to prove that an epoch is durable."""
+        self.rest = timedelta(milliseconds=min(_REST_MS_MAX, settings.epoch_ms / 2))
+        self._epoch, self._epoch_bytes = -1, 0
         self._trouble = trouble
         self._alive, self._alive_at = alive, 0.0
         self._waiting: defaultdict[int, deque[Any]] = defaultdict(deque)
@@ -67,8 +75,12 @@ class LogReader:
         start = TopicPartition(self.topic, partition, OFFSET_BEGINNING if offset is None else offset)
         self._consumer.incremental_assign([start])
 
-    def take(self, partition: int) -> list[Any]:
-        """The next messages of a partition; none if there are none yet."""
+    def take(self, partition: int, epoch: int) -> list[Any]:
+        """The next messages of a partition; none if there are none yet, or enough have come in this epoch."""
+        if epoch > self._epoch:
+            self._epoch, self._epoch_bytes = epoch, 0
+        if self._epoch_bytes > EPOCH_BYTES_MAX:
+            return []
         waiting = self._waiting[partition]
         now = monotonic_s()
         if not waiting and now - self._polled_at > 0.002:
@@ -81,6 +93,7 @@ class LogReader:
             return []
         messages = list(waiting)
         waiting.clear()
+        self._epoch_bytes += sum(len(message) for message in messages)
         return messages
 
     def _poll(self) -> None:
@@ -121,7 +134,11 @@ def check_message(topic: str, message: Any, trouble: Trouble) -> None:
 
 
 class _Partition(StatefulSourcePartition[LogItem, Place]):
-    """One partition of the log."""
+    """One partition of the log.
+
+    Every epoch begins with a tick. A job that stops goes on ticking until no sink holds anything of this partition: what
+    was read last is in the epoch of that reading, which the tick of the next proves durable.
+    """
 
     def __init__(self, reader: LogReader, partition: int, resume: Place | None) -> None:
         self._reader = reader
@@ -129,35 +146,47 @@ class _Partition(StatefulSourcePartition[LogItem, Place]):
         offset, now, is_stamped = resume or (None, 0, False)
         self._next = offset
         self._clock = LogClock(now, is_stamped)
-        self._idle = False
-        # Every group takes part in every epoch, if only by an empty batch, a tick. Bytewax keeps what a killed job wrote of
-        # an epoch that it did not finish; a group that slept through that epoch afterwards would be given it as its own.
-        self._tick = True
+        self._epoch = 0  # counts the snapshots: all partitions of all processes go through the epochs together
+        self._ticked_in = self._read_in = -1
+        self._called_at = datetime.fromtimestamp(0, timezone.utc)
+        self._awake_at: datetime | None = None
         reader.add(partition, offset)
 
     @ends_process
     def next_batch(self) -> list[LogItem]:
-        """What has come since."""
-        if self._reader.stopping():
+        """What has come since; first a tick if the epoch is new."""
+        stopping = self._reader.stopping()
+        items: list[LogItem] = []
+        if self._ticked_in < self._epoch:
+            self._ticked_in = self._epoch
+            items.append((str(self._partition), Tick(self._partition, self._epoch)))
+        elif stopping and (not self._reader.proves or self._read_in < self._epoch):
             raise StopIteration
-        messages = self._reader.take(self._partition)
-        self._idle = not messages
-        if not messages and not self._tick:
-            return []
-        self._tick = False
-        key = str(self._partition)
-        if not messages:
-            return [(key, (self._partition, -1, self._clock.now, [], [], KEYED))]
-        self._next = messages[-1].offset() + 1
-        return [(key, piece) for piece in read_log(self._partition, raw(messages), self._clock)]
+        messages = [] if stopping else self._reader.take(self._partition, self._epoch)
+        if messages:
+            self._read_in = self._epoch
+            self._next = messages[-1].offset() + 1
+            key = str(self._partition)
+            items += [(key, piece) for piece in read_log(self._partition, raw(messages), self._clock)]
+        self._rest(idle=not messages)
+        return items
+
+    def _rest(self, idle: bool) -> None:
+        """When to be called again: at once while there is something, later while there is not.
+
+        Reckoned from the call before this one. Bytewax has one time for all partitions of an activation, its beginning,
+        and ends epochs by it; a rest reckoned from later could outlast an epoch, which would then have no tick.
+        """
+        self._awake_at = self._called_at + self._reader.rest if idle else None
+        self._called_at = datetime.now(timezone.utc)
 
     def next_awake(self) -> datetime | None:
-        """At once while there is something, later while there is not."""
-        return datetime.now(timezone.utc) + _IDLE if self._idle else None
+        """See `_rest`."""
+        return self._awake_at
 
     def snapshot(self) -> Place:
         """Where to go on; and a new epoch begins."""
-        self._tick = True
+        self._epoch += 1
         return (self._next, self._clock.now, self._clock.is_stamped)
 
 

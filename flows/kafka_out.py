@@ -1,91 +1,83 @@
-"""What comes out, on Kafka: actions per channel, facts, profiles, rejected.
+"""What comes out, on Kafka, at least once: actions per channel, facts, profiles, rejected.
 
-At least once: records are produced as they come, and an epoch is only closed (`snapshot`) when the broker has all of
-them; after a crash the epoch is done again, with the same `action_id`s. Profiles wait for the end of the epoch: one for
-each customer who changed.
+Records are produced as they come, and an epoch is only closed (`snapshot`) when the broker has all of them; after a
+crash the epoch is done again, with the same `action_id`s. Profiles wait for the end of the epoch: one for each customer
+who changed. The other way, exactly once, is `flows.kafka_transactions`.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Producer
+from confluent_kafka import Message as Sent
 
 from flows.guard import ends_process
-from flows.kafka import Trouble, client, options
+from flows.kafka import Patience, Trouble, client, options
+from flows.kafka_messages import Messages
+from flows.markers import read_marker, transactional_id
 from flows.settings import Settings
-from operators.key_group import Out
-from operators.records import ACTIONS, PROFILES, REJECTED
-from state.clock import monotonic_s
+from flows.transactions import PRODUCER, Transactions
+from operators.key_group import Told
+from state.codec import decode, encode
+from state.delivery import Message, Unsent
 from state.errors import OutsideError
 
-_GRACE_S = 20.0
-"""How long a job that was asked to stop still waits for a broker that does not answer."""
 
-
-class _Sink(StatefulSinkPartition[list[Out], None]):
+class _Sink(StatefulSinkPartition[Told, bytes]):
     """One producer."""
 
-    def __init__(self, settings: Settings, trouble: Trouble, stopping: Callable[[], bool], part: str) -> None:
+    def __init__(
+        self, settings: Settings, trouble: Trouble, stopping: Callable[[], bool], part: str, resume: bytes | None
+    ) -> None:
         self._settings = settings
         self._trouble = trouble
         self._stopping = stopping
-        self._profiles: dict[str, bytes] = {}
         self._refused: KafkaError | None = None
         self._refused_topic = ""
+        self._messages = Messages(settings.events_topic)
+        # A broker that is down is waited for, however long, and nothing is dropped.
         self._producer = client(
-            Producer,
-            options(
-                settings, trouble, f"sink-{part}",
-                **{
-                    "partitioner": "murmur2_random",
-                    "enable.idempotence": True,
-                    "message.timeout.ms": 0,  # wait for a broker that is down; nothing is dropped
-                    "message.max.bytes": 100 << 20,  # the topic's own limit is the one that counts
-                    "linger.ms": 5,
-                },
-            )
-        )  # fmt: skip
+            Producer, options(settings, trouble, f"sink-{part}", **PRODUCER, **{"message.timeout.ms": 0})
+        )
+        before = decode(resume, Unsent) if resume is not None else Unsent(0)
+        self._seq = before.seq
+        if before.messages:
+            self._take_over(before, int(part))
+
+    def _take_over(self, before: Unsent, number: int) -> None:
+        """The job was exactly-once until now, and was killed before it had sent all: end its transaction, send the rest."""
+        settings, trouble, stopping = self._settings, self._trouble, self._stopping
+        Transactions(settings, trouble, stopping, transactional_id(settings, number), f"sink-{number:05}").take_over()
+        marker = read_marker(settings, trouble, number, stopping)
+        if marker is not None:
+            self._seq = marker.seq  # which is what a job that is exactly-once again will find
+        if marker is None or marker.seq < before.seq:
+            self._produce(before.messages)
 
     @ends_process
-    def write_batch(self, values: list[list[Out]]) -> None:
+    def write_batch(self, values: list[Told]) -> None:
         """Produce what came out; profiles wait."""
-        for records in values:
-            for topic, key, _, value, details in records:
-                if topic == PROFILES:
-                    self._profiles[key] = value
-                elif topic == REJECTED:
-                    assert details is not None  # noqa: S101 - a rejected record always has them
-                    self._produce(topic, details["key"], value, self._place(details))
-                else:
-                    self._produce(topic, key, value, None)
+        for told in values:
+            self._messages.add(told.records)
+        self._produce(self._messages.take(with_profiles=False))
         self._producer.poll(0)
 
-    def _place(self, details: dict[str, Any]) -> list[tuple[str, str | bytes | None]]:
-        found = {
-            "reason": details["reason"],
-            "message": details["message"],
-            "topic": self._settings.events_topic,
-            "partition": details["group"],
-            "offset": details["position"],
-        }
-        return [(name, str(value).encode(errors="replace")) for name, value in found.items()]
+    def _produce(self, messages: list[Message]) -> None:
+        for message in messages:
+            while True:
+                try:
+                    self._producer.produce(
+                        self._settings.topics_prefix + message.topic,
+                        message.value,
+                        message.key,
+                        headers=[*message.headers],
+                        on_delivery=self._delivered,
+                    )
+                    break
+                except BufferError:  # the client's queue is full: wait for the broker to take some
+                    self._wait(lambda: self._producer.poll(0.5))
 
-    def _produce(
-        self, topic: str, key: str | None, value: bytes, headers: list[tuple[str, str | bytes | None]] | None
-    ) -> None:
-        if topic.startswith(ACTIONS):
-            headers = [("action_id", _action_id(value))]
-        while True:
-            try:
-                self._producer.produce(
-                    self._settings.topics_prefix + topic, value, key, headers=headers or [], on_delivery=self._delivered
-                )
-                return
-            except BufferError:  # the client's queue is full: wait for the broker to take some
-                self._wait(lambda: self._producer.poll(0.5))
-
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+    def _delivered(self, error: KafkaError | None, message: Sent) -> None:
         if error is not None:
             self._refused, self._refused_topic = error, str(message.topic())
 
@@ -100,20 +92,17 @@ class _Sink(StatefulSinkPartition[list[Out], None]):
         return left
 
     @ends_process
-    def snapshot(self) -> None:
+    def snapshot(self) -> bytes:
         """The epoch is over when the broker has everything."""
-        for key, value in self._profiles.items():
-            self._produce(PROFILES, key, value, None)
-        self._profiles.clear()
-        asked_at = None
+        self._produce(self._messages.take(with_profiles=True))
+        patience = Patience(self._stopping)
         while self._wait(lambda: self._producer.flush(0.5)):
-            if self._stopping():
-                asked_at = asked_at or monotonic_s()
-                if monotonic_s() - asked_at > _GRACE_S:
-                    raise OutsideError(
-                        f"stopped while Kafka at {self._settings.brokers} did not answer: {len(self._producer):,} records were not sent; "
-                        "the next start sends them"
-                    )
+            if patience.is_over():
+                raise OutsideError(
+                    f"stopped while Kafka at {self._settings.brokers} did not answer: {len(self._producer):,} records were not sent; "
+                    "the next start sends them"
+                )
+        return encode(Unsent(self._seq))
 
     @ends_process
     def close(self) -> None:
@@ -121,23 +110,22 @@ class _Sink(StatefulSinkPartition[list[Out], None]):
         self.snapshot()
 
 
-def _action_id(value: bytes) -> bytes:
-    """The id in an action's bytes: keys are sorted, so it comes first."""
-    start = len(b'{"action_id":"')
-    return value[start : start + 32]
-
-
-class KafkaOut(FixedPartitionedSink[list[Out], None]):
-    """One producer for each worker."""
+class KafkaOut(FixedPartitionedSink[Told, bytes]):
+    """A fixed number of producers; a key group keeps to one of them."""
 
     def __init__(self, settings: Settings, trouble: Trouble, stopping: Callable[[], bool], parts: int) -> None:
         """Produce to the broker of `settings`."""
         self._settings, self._trouble, self._stopping, self._parts = settings, trouble, stopping, parts
 
     def list_parts(self) -> list[str]:
-        """Their numbers."""
-        return [str(number) for number in range(self._parts)]
+        """Their numbers, padded, so that their order as text is their order."""
+        return [f"{number:05}" for number in range(self._parts)]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Sink:
+    def part_fn(self, item_key: str) -> int:
+        """Key groups in turn, so that every producer has some where there are enough."""
+        return int(item_key)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _Sink:
         """One of them."""
-        return _Sink(self._settings, self._trouble, self._stopping, for_part)
+        build = ends_process(_Sink)
+        return build(self._settings, self._trouble, self._stopping, for_part, resume_state)

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from flows.kafka import Trouble, client, options, tell
+from flows.markers import markers_topic
 from flows.settings import Settings
 from operators.records import ACTIONS, FACTS, PROFILES, REJECTED
 from state.errors import OutsideError
@@ -16,6 +17,13 @@ _REQUEST_S = 10.0
 
 REJECTED_BYTES_MAX = 100 << 20
 """Of `events.rejected`: a log may take more than its default, and whatever it took must have a place."""
+
+_MARKERS_CONFIG = {
+    "cleanup.policy": "compact",
+    # Two markers a second and sink: small segments are compacted soon, so that there is never much to read.
+    "segment.bytes": str(1 << 20),
+    "min.cleanable.dirty.ratio": "0.1",
+}
 
 
 @dataclass(frozen=True)
@@ -37,9 +45,15 @@ class Log:
     """Empty where the broker does not tell."""
 
 
-def topics_of(settings: Settings, channels: Sequence[str]) -> list[Topic]:
+def sinks_of(settings: Settings, partitions: int) -> int:
+    """How many sinks a job on a log of so many partitions has: each needs a key group that tells it of every epoch."""
+    return min(settings.sinks, partitions)
+
+
+def topics_of(settings: Settings, channels: Sequence[str], sinks: int) -> list[Topic]:
     """All topics of a job; the customer log first."""
     prefix, many = settings.topics_prefix, settings.output_partitions
+    markers = [Topic(markers_topic(settings), sinks, _MARKERS_CONFIG)] if settings.delivery == "exactly_once" else []
     return [
         # The broker stamps the log: the engine's clock is made of these times, and a producer's may be anything.
         Topic(settings.events_topic, settings.partitions, {"message.timestamp.type": "LogAppendTime"}),
@@ -48,6 +62,7 @@ def topics_of(settings: Settings, channels: Sequence[str]) -> list[Topic]:
         Topic(prefix + PROFILES, many, {"cleanup.policy": "compact"}),
         # Whatever fits into the log must fit in here, with its headers.
         Topic(prefix + REJECTED, many, {"max.message.bytes": str(REJECTED_BYTES_MAX)}),
+        *markers,
     ]
 
 
@@ -61,7 +76,8 @@ def prepare_topics(
     """
     admin = client(AdminClient, options(settings, trouble, "admin"))
     found = find_topics(admin, trouble, stopping)
-    wanted = topics_of(settings, channels)
+    sinks = sinks_of(settings, found.get(settings.events_topic, settings.partitions))
+    wanted = topics_of(settings, channels, sinks)
     missing = [topic for topic in wanted if topic.name not in found]
     if missing and create:
         create_topics(admin, missing, settings)
@@ -74,6 +90,8 @@ def prepare_topics(
         )
     if settings.events_topic not in {topic.name for topic in missing}:
         check_clock(admin, settings)
+    if settings.delivery == "exactly_once":
+        _check_markers(admin, settings, found[markers_topic(settings)], sinks)
     return Log(settings.events_topic, found[settings.events_topic], topic_id(admin, settings.events_topic))
 
 
@@ -121,6 +139,28 @@ def topic_id(admin: AdminClient, topic: str) -> str:
     except KafkaException:
         return ""  # older brokers, and librdkafka's mock
     return str(described.topic_id)
+
+
+def _check_markers(admin: AdminClient, settings: Settings, partitions: int, sinks: int) -> None:
+    """Each sink has its partition of markers, and no marker is ever deleted for its age."""
+    topic = markers_topic(settings)
+    if partitions < sinks:
+        raise OutsideError(
+            f"the topic {topic} has {partitions} of the {sinks} partitions that SOJOURN_SINKS={settings.sinks} needs; add partitions, or "
+            "name fewer sinks"
+        )
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    try:
+        config = admin.describe_configs([resource], request_timeout=_REQUEST_S)[resource].result()
+    except KafkaException as error:
+        tell(f"the settings of the topic {topic} cannot be read ({error.args[0].str()}); taking it to be compacted")
+        return
+    policy = config["cleanup.policy"].value
+    if policy != "compact":
+        raise OutsideError(
+            f"the topic {topic} has cleanup.policy={policy}: its markers would be deleted with time, and without them nobody knows "
+            "what was sent; set it to compact"
+        )
 
 
 def check_clock(admin: AdminClient, settings: Settings) -> None:

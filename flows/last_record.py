@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from flows.kafka import Trouble, client, options, passes
+from flows.kafka import Patience, Trouble, client, options, passes
 from flows.settings import Settings
 from state.clock import monotonic_s
 from state.errors import OutsideError
@@ -42,11 +42,11 @@ def last_record(
             },
         )
     )  # fmt: skip
-    deadline = monotonic_s() + READ_S_MAX
+    deadline, patience = monotonic_s() + READ_S_MAX, Patience(stopping)
 
     def check() -> None:
         trouble.check()
-        if stopping():
+        if patience.is_over():
             raise OutsideError("stopped before Kafka answered")
         if monotonic_s() > deadline:
             raise TimeoutError(f"no answer within {READ_S_MAX:.0f} s")

@@ -21,11 +21,12 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink
 
+from flows import points
 from flows.guard import ends_process
 from operators.customer_step import CustomerStep
-from operators.key_group import KeyGroup, Out
+from operators.key_group import KeyGroup, Told
 from operators.key_group_logic import KeyGroupLogic
-from operators.log import Definitions, LogBatch, LogItem
+from operators.log import Definitions, LogBatch, LogItem, Tick
 from operators.plan import Plan
 from operators.steps_in_use import StepsInUse
 from state.codec import Token
@@ -38,7 +39,7 @@ OpenGroup = Callable[[int, "Token | None"], KeyGroup]
 def build(
     source: FixedPartitionedSource[LogItem, Any],
     open_group: OpenGroup,
-    sink: FixedPartitionedSink[list[Out], Any],
+    sink: FixedPartitionedSink[Told, Any],
 ) -> Dataflow:
     """The dataflow between a source of the log and a sink."""
     flow = Dataflow("orchestrate")
@@ -52,12 +53,15 @@ class _Logic(KeyGroupLogic):
     """The logic of `operators`, with errors of the outside world (a full disk) ending the process."""
 
     @ends_process
-    def on_batch(self, values: list[LogBatch | Definitions]) -> tuple[Iterable[list[Out]], bool]:
+    def on_batch(self, values: list[LogBatch | Definitions | Tick]) -> tuple[Iterable[Told], bool]:
         return super().on_batch(values)
 
     @ends_process
     def snapshot(self) -> bytes:
-        return super().snapshot()
+        points.reached("group: before write")
+        token = super().snapshot()
+        points.reached("group: after write")
+        return token
 
 
 def spare_the_collector() -> None:

@@ -16,13 +16,13 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from flows.external_sort import ExternalSort, FrameWriter, read_frames
 from flows.guard import ends_process
 from flows.input_files import LINE_OF_ORIGIN
-from operators.key_group import Out
+from operators.key_group import Told
 from operators.records import ACTIONS, FACTS, PROFILES, REJECTED, to_json
 
 _PARTS_END = ".part"
 
 
-class _Part(StatefulSinkPartition[list[Out], None]):
+class _Part(StatefulSinkPartition[Told, None]):
     """Appends records to one part file for each topic."""
 
     def __init__(self, directory: Path, name: str) -> None:
@@ -31,11 +31,11 @@ class _Part(StatefulSinkPartition[list[Out], None]):
         self._files: dict[str, BinaryIO] = {}
 
     @ends_process
-    def write_batch(self, values: list[list[Out]]) -> None:
+    def write_batch(self, values: list[Told]) -> None:
         """Append the records of all groups of the batch."""
         by_topic: dict[str, list[tuple[Any, ...]]] = {}
-        for records in values:
-            for topic, key, order, value, details in records:
+        for told in values:
+            for topic, key, order, value, details in told.records:
                 item = (key, order, value, details) if details else (key, order, value)
                 if topic in by_topic:
                     by_topic[topic].append(item)
@@ -60,7 +60,7 @@ class _Part(StatefulSinkPartition[list[Out], None]):
             file.close()
 
 
-class FilesSink(FixedPartitionedSink[list[Out], None]):
+class FilesSink(FixedPartitionedSink[Told, None]):
     """Part files, one set for each worker."""
 
     def __init__(self, directory: Path, parts: int) -> None:

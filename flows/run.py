@@ -26,7 +26,8 @@ from flows.definitions import load_plan
 from flows.kafka import Trouble, tell
 from flows.kafka_log import KafkaLog, LogReader
 from flows.kafka_out import KafkaOut
-from flows.kafka_topics import Log, prepare_topics
+from flows.kafka_topics import Log, prepare_topics, sinks_of
+from flows.kafka_transactions import KafkaTransactions
 from flows.orchestrate import build, group_opener, spare_the_collector
 from flows.roll_forward import Stretches
 from flows.settings import Settings
@@ -114,7 +115,7 @@ def prepare(settings: Settings, create_topics: bool, stop: Stop) -> tuple[Plan, 
     plan = load_plan(settings.journeys)
     log = prepare_topics(settings, plan.channels, create_topics, Trouble(settings), stop)
     with one_at_a_time(settings.data):
-        _check_log(settings.data, log)
+        _check_log(settings.data, log, sinks_of(settings, log.partitions))
         _prepare_recovery(settings)
     return plan, log
 
@@ -163,18 +164,17 @@ def _flow(settings: Settings, plan: Plan, partitions: int, stop: Stop) -> tuple[
         return opened[-1]
 
     reader = LogReader(settings, trouble, stop, settings.data / ALIVE)
-    return (
-        build(KafkaLog(reader, partitions), open_and_note, KafkaOut(settings, trouble, stop, parts=1)),
-        opened,
-        reader,
-    )
+    kind = KafkaTransactions if settings.delivery == "exactly_once" else KafkaOut
+    sink = kind(settings, trouble, stop, sinks_of(settings, partitions))
+    return build(KafkaLog(reader, partitions), open_and_note, sink), opened, reader
 
 
-def _check_log(data: Path, log: Log) -> None:
+def _check_log(data: Path, log: Log, sinks: int) -> None:
     """Remember which log the state is of; refuse another: its positions, or its key groups, mean something else."""
     path = data / LOG
     if not path.exists():
-        path.write_bytes(orjson.dumps({"topic": log.topic, "partitions": log.partitions, "topic_id": log.topic_id}))
+        known = {"topic": log.topic, "partitions": log.partitions, "topic_id": log.topic_id, "sinks": sinks}
+        path.write_bytes(orjson.dumps(known))
         return
     known = orjson.loads(path.read_bytes())
     way_out = "go back to that log, or start with an empty --data directory to build the state anew"
@@ -182,6 +182,11 @@ def _check_log(data: Path, log: Log) -> None:
         raise StateError(
             f"{data} has the state of {known['partitions']} partitions, but {log.topic} has {log.partitions}: customers would be "
             f"in other key groups than their state (key group 0 of {known['partitions']} is not that of {log.partitions}); {way_out}"
+        )
+    if known["sinks"] != sinks:
+        raise StateError(
+            f"{data} has the state of {known['sinks']} sinks, and now there would be {sinks}: what one of them had not sent could be "
+            f"lost; go back to SOJOURN_SINKS={known['sinks']}"
         )
     if known["topic_id"] and log.topic_id and known["topic_id"] != log.topic_id:
         raise StateError(

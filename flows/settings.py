@@ -62,7 +62,17 @@ class Settings(BaseSettings):
     output_partitions: int = Field(8, ge=1, le=4096, description="Of every other topic, when it is created")
     replication: int = Field(-1, ge=-1, description="Of created topics; -1 is the broker's default")
     epoch_ms: int = Field(500, ge=10, le=60_000, description="How often state and output are committed")
-    delivery: Literal["at_least_once"] = Field("at_least_once", description="Exactly-once is not in this version")
+    delivery: Literal["exactly_once", "at_least_once"] = Field(
+        "exactly_once",
+        description="exactly_once: output becomes visible with its epoch's transaction, once; at_least_once: it leaves at once, and "
+        "the same action_id may come twice after a crash",
+    )
+    sinks: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Producers that share the output, at most one for each partition; fixed at the first start",
+    )
     cache_mb: int = Field(256, ge=1, description="Memory of each worker for the records of hot customers")
     workers: int = Field(1, ge=1, le=64, description="Worker processes on this machine; may change from start to start")
     recovery_partitions: int = Field(

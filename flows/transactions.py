@@ -11,17 +11,14 @@ from typing import Any, NoReturn
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message, Producer
 
 from flows import points
-from flows.kafka import Trouble, client, options
+from flows.kafka import Patience, Trouble, client, options
 from flows.settings import Settings
 from state.clock import monotonic_s
-from state.errors import OutsideError
+from state.errors import OutsideError, StateError
 
 TRANSACTION_S_MAX = 60.0
 """From the first record of a transaction to its end. A broker that restarts is back by then; Kafka's own limit is 15
 minutes, but readers see nothing newer while a transaction hangs."""
-
-GRACE_S = 20.0
-"""How long a process that was asked to stop still waits for a broker that does not answer."""
 
 _FENCED = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED)  # noqa: SLF001
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
@@ -50,7 +47,7 @@ class Transactions:
         Args:
             settings: Where Kafka is.
             trouble: Who tells about it.
-            stopping: Whether the process was asked to stop: it then waits for a broker `GRACE_S` at most.
+            stopping: Whether the process was asked to stop: it then waits for a broker no longer than `flows.kafka` says.
             transactional_id: One process may write under it, the latest.
             role: What the client's id ends with.
         """
@@ -60,7 +57,7 @@ class Transactions:
         self._settings, self._trouble, self._stopping = settings, trouble, stopping
         self._refused: KafkaError | None = None
         self._about: tuple[str, int] | None = None  # topic and size of what was refused
-        self._deadline, self._hurried = 0.0, False
+        self._deadline, self._patience = 0.0, Patience(stopping)
         self._records = 0
         self._producer = client(
             Producer,
@@ -81,13 +78,14 @@ class Transactions:
         Raises:
             OutsideError: The broker refuses, or the process was asked to stop.
         """
+        patience = Patience(self._stopping)
         while True:
             try:
                 self._producer.init_transactions(2.0)
             except KafkaException as error:
                 self._trouble.reported(error.args[0])
                 self._trouble.verify(self._producer)
-                if self._stopping():
+                if patience.is_over():
                     raise OutsideError("stopped before Kafka answered") from error
                 if not (error.args[0].retriable() or error.args[0].code() == KafkaError._TIMED_OUT):  # noqa: SLF001
                     raise OutsideError(
@@ -103,7 +101,7 @@ class Transactions:
         Raises:
             OutsideError: It cannot be begun.
         """
-        self._deadline, self._hurried, self._records = monotonic_s() + TRANSACTION_S_MAX, False, 0
+        self._deadline, self._patience, self._records = monotonic_s() + TRANSACTION_S_MAX, Patience(self._stopping), 0
         try:
             self._producer.begin_transaction()
         except KafkaException as error:
@@ -127,11 +125,12 @@ class Transactions:
             try:
                 self._producer.produce(topic, value, key, **wanted)
             except BufferError:  # the client's queue is full: wait for the broker to take some
-                self._producer.poll(0.5)
+                self._wait(self._producer.poll, 0.5)
                 self._look()
             except KafkaException as error:
-                self._about = (topic, len(value or b""))
-                self._fail(error.args[0])
+                self._wait(self._producer.poll, 0.0)  # it may be a record before this one that was refused
+                self._about = self._about or (topic, len(value or b""))
+                self._fail(self._refused or error.args[0])
             else:
                 self._records += 1
                 return
@@ -142,7 +141,7 @@ class Transactions:
         Raises:
             OutsideError: The transaction has failed.
         """
-        while self._producer.flush(0.2):  # the commit would wait, too, but silently
+        while self._wait(self._producer.flush, 0.2):  # the commit would wait, too, but silently
             self._look()
         self._look()
 
@@ -151,6 +150,7 @@ class Transactions:
 
         Raises:
             OutsideError: It failed, or it is not known whether it did.
+            StateError: Another process has the transactional id.
         """
         self.flush()
         try:
@@ -165,15 +165,19 @@ class Transactions:
         except KafkaException:
             return  # whoever takes over ends it
 
+    def _wait(self, call: Callable[[float], int], seconds: float) -> int:
+        """Let the client work; a fatal error, as that of one who is fenced, is raised by whatever is called next."""
+        try:
+            return call(seconds)
+        except KafkaException as error:
+            self._fail(error.args[0])
+
     def _look(self) -> None:
         """Whether there is a reason to wait no longer."""
         if self._refused is not None:
             self._fail(self._refused)
         self._trouble.verify(self._producer)
-        if self._stopping() and not self._hurried:
-            self._hurried = True
-            self._deadline = min(self._deadline, monotonic_s() + GRACE_S)
-        if monotonic_s() > self._deadline:
+        if monotonic_s() > self._deadline or self._patience.is_over():
             self._fail(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
@@ -194,7 +198,7 @@ class Transactions:
                 error = worse.args[0]
         points.reached("transactions: failed")
         if error.code() in _FENCED:
-            raise OutsideError(
+            raise StateError(
                 f"another process has taken over {self.transactional_id}, and this one may send no more: two of one name are "
                 "running, or this process was given up for dead; stop one of them"
             )

@@ -108,7 +108,7 @@ def _listen(stdout: IO[bytes], progress: Progress, counts: Counts, told: list[bo
             counts.add(message["counts"], message["rejected"], message["actions"])
 
 
-def _main() -> int:
+def main() -> int:
     """One worker."""
     message = read_task()
     task = Task(
@@ -153,4 +153,4 @@ def _main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(main())

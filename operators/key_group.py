@@ -6,7 +6,7 @@ each with the group's clock -> put the customers back. Pure but for the store; `
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from operators.customer_step import CustomerStep
 from operators.decode import decode
@@ -28,6 +28,16 @@ Out = tuple[str, str, int, bytes, "dict[str, Any] | None"]
 `key` is the customer id, and (key, order) sorts the records of a topic: order is `seq`, or, for a rejected record, its
 position in the log. `details` are for rejected records alone: reason, message, and where it came from.
 """
+
+
+class Told(NamedTuple):
+    """What a key group hands to the sink of each of its steps, be it nothing."""
+
+    epoch: int
+    """That of the last tick: see `operators.log.Tick`."""
+    place: Token
+    """Where the group stands after the step."""
+    records: list[Out]
 
 
 @dataclass

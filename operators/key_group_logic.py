@@ -1,32 +1,38 @@
-"""The thin Bytewax step that carries a key group: batches in, lists of records out, a token of our own bytes as snapshot."""
+"""The thin Bytewax step that carries a key group: batches in, what came out of them, a token of our own bytes as snapshot."""
 
 from collections.abc import Callable, Iterable
 
 from bytewax.operators import StatefulBatchLogic
 
-from operators.key_group import KeyGroup, Out
-from operators.log import Definitions, LogBatch
+from operators.key_group import KeyGroup, Out, Told
+from operators.log import Definitions, LogBatch, Tick
 from state.codec import Token, decode, encode
 
 
-class KeyGroupLogic(StatefulBatchLogic["LogBatch | Definitions", list[Out], bytes]):
+class KeyGroupLogic(StatefulBatchLogic["LogBatch | Definitions | Tick", Told, bytes]):
     """The logic of one key group."""
 
     def __init__(self, open_group: Callable[[int, Token | None], KeyGroup], resume: bytes | None) -> None:
         """Open at the token that the recovery store has; without one, the first batch tells which group it is."""
         self._open = open_group
         self._group: KeyGroup | None = None
+        self._epoch = -1
         if resume is not None:
             token = decode(resume, Token)
             self._group = open_group(token.group, token)
 
-    def on_batch(self, values: list[LogBatch | Definitions]) -> tuple[Iterable[list[Out]], bool]:
+    def on_batch(self, values: list[LogBatch | Definitions | Tick]) -> tuple[Iterable[Told], bool]:
         """Take in the batches, in their order."""
         group = self._group
         if group is None:
             group = self._group = self._open(values[0][0], None)
-        told = [out for batch in values if (out := group.take_piece(batch))]
-        return told, StatefulBatchLogic.RETAIN
+        records: list[Out] = []
+        for value in values:
+            if isinstance(value, Tick):
+                self._epoch = value.epoch
+            else:
+                records += group.take_piece(value)
+        return [Told(self._epoch, group.store.token(), records)], StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:
         """Commit the epoch; say where the group is."""

@@ -48,7 +48,20 @@ class Definitions(NamedTuple):
     """Their canonical JSON (`operators.workspace_json`), versions that customers inside finish on with it."""
 
 
-LogItem = tuple[str, "LogBatch | Definitions"]
+class Tick(NamedTuple):
+    """What a source puts before its first batch of every epoch, for every group.
+
+    A source step of an epoch runs only when all earlier epochs are durable in the recovery store, so a tick is what
+    proves that to whoever comes after, and nothing else does. And whoever gets one takes part in the epoch: Bytewax keeps
+    what a killed job wrote of an epoch that it did not finish, and would give it to one that slept through that epoch.
+    """
+
+    group: int
+    epoch: int
+    """Counts the epochs since the process began, alike in all processes of a job."""
+
+
+LogItem = tuple[str, "LogBatch | Definitions | Tick"]
 """A batch under the key that Bytewax routes by: the group's number as text."""
 
 

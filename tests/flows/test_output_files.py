@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from flows.output_files import FilesSink, finish
-from operators.key_group import Out
+from operators.key_group import Out, Told
+from state.codec import Token
 
 CHANNELS = ("email", "web")
 NAMES = {"actions.email", "actions.web", "facts", "profiles", "rejected"}
@@ -39,7 +40,7 @@ def write(
     for name, batches in zip(sink.list_parts(), parts, strict=True):
         part = sink.build_part("out", name, None)
         for batch in batches:
-            part.write_batch(batch)
+            part.write_batch([Told(0, Token(0, 0, -1), records) for records in batch])
         part.close()
     finish(work, out, CHANNELS, files)
     assert list(work.iterdir()) == []
@@ -96,7 +97,8 @@ def test_channels_of_like_names_are_kept_apart(tmp_path: Path) -> None:
     work.mkdir()
     out.mkdir()
     part = FilesSink(work, 1).build_part("out", "0", None)
-    part.write_batch([[said(f"actions.{name}", "c-1", seq) for seq, name in enumerate(("web", "web-2", "web_0", "0"))]])
+    records = [said(f"actions.{name}", "c-1", seq) for seq, name in enumerate(("web", "web-2", "web_0", "0"))]
+    part.write_batch([Told(0, Token(0, 0, -1), records)])
     part.close()
     finish(work, out, ("web", "web-2", "web_0", "0"), ())
     found = {path.name: [record["seq"] for record in read(path)] for path in out.glob("actions.*")}

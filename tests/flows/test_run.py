@@ -80,6 +80,10 @@ class Place:
         return f"{self.name}."
 
     @property
+    def markers(self) -> str:
+        return f"{self.prefix}{self.name}.markers"
+
+    @property
     def environment(self) -> dict[str, str]:
         """The settings of a job here."""
         options = {f"SOJOURN_KAFKA__{key.upper().replace('.', '_')}": str(value) for key, value in self.client.items()}
@@ -129,6 +133,7 @@ class Place:
         """All topics of a job; the log with these settings."""
         self.create(self.events, partitions=PARTITIONS, **config)
         self.create(*(self.prefix + topic for topic in OUT))
+        self.create(self.markers, partitions=PARTITIONS, **{"cleanup.policy": "compact"})
 
     def delete(self, topic: str) -> None:
         admin = AdminClient({**self.client, "log_level": 0})
@@ -622,6 +627,7 @@ def test_groups_whose_state_is_lost_or_old_are_led_on_through_the_log(
             more = len(stream.facts) if number == 2 else tap.counts().get("journeys.facts", 0) + 50
             tap.until(lambda more=more: tap.counts().get("journeys.facts", 0) >= more, f"{more} facts", job)  # type: ignore[misc]
             job.ends_well()
+            tap.drain()
             if number == 0:
                 shutil.copytree(state, early)
             elif number == 1:

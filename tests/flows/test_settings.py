@@ -91,7 +91,7 @@ def test_an_unknown_setting_of_the_file_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("partitions", "0"), ("partitions", "many"), ("epoch_ms", "1"), ("job", "a b"), ("delivery", "exactly_once"),
+    [("partitions", "0"), ("partitions", "many"), ("epoch_ms", "1"), ("job", "a b"), ("delivery", "once"),
      ("allow_create_time", "perhaps")],
 )  # fmt: skip
 def test_a_wrong_value_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:

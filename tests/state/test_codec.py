@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from state.codec import FORMAT, Token, Undo, decode, decode_customer, encode, encode_customer
 from state.customer import Customer, Entry, GroupMeta, JourneyMemory
+from state.delivery import Lengths, Marker, Message, Unsent
 from state.errors import StateError, StateFormatError
 from state.runs import Hold, Run
 from state.timer_index import timer_key
@@ -132,6 +133,18 @@ VALUES = {
     "group-meta-of-ingest-fresh": GroupMeta(0, 1),
     "undo-with-timers": replace(UNDO, timers=[(timer_key(5, "c-1"), timer_key(6, "c-1")), (None, b"k"), (b"l", None)]),
     "undo-with-timers-of-the-first-epoch": Undo(None, []),
+    "unsent": Unsent(
+        7,
+        [
+            Message("actions.email", "c-\u00e9", b'{"a":1}', [("action_id", b"0f0f")]),
+            Message("events.rejected", None, b"\x00\xff", [("reason", b"not_json"), ("offset", b"12")]),
+        ],
+        [(0, -1, -1), (63, 2**40, 1_767_225_600_000)],
+    ),
+    "unsent-nothing": Unsent(0),
+    "marker": Marker(7, [(0, -1, -1), (63, 2**40, 1_767_225_600_000)]),
+    "marker-first": Marker(0),
+    "lengths": Lengths({"journeys.facts.0.part": 2**40, "actions.email.0.part": 0}),
     "token": Token(3, 2**40, 1_767_225_600_000),
     "token-before-the-first-record": Token(0, -1, -1),
 }
