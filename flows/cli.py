@@ -40,7 +40,12 @@ def replay(
         int, typer.Option("--workers", min=1, max=64, help="Worker processes; the output is the same.")
     ] = 1,
     state: Annotated[
-        Path | None, typer.Option("--state", metavar="DIR", help="Keep the state here; it must be empty.")
+        Path | None,
+        typer.Option(
+            "--state",
+            metavar="DIR",
+            help="Keep the state here; started again after a crash, the replay goes on from it.",
+        ),
     ] = None,
 ) -> None:
     """Run the journeys over recorded events: actions, facts, profiles and rejected lines as files, and summary.json."""

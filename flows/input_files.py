@@ -7,6 +7,7 @@ are as long as their log times rise; `UnsortedError` says that they do not, and 
 
 import gzip
 import heapq
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any, BinaryIO
 import zstandard
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from flows import points
 from flows.external_sort import ExternalSort, FrameWriter, read_frames, write_all
 from operators.decode import ID_CHARACTERS_MAX, address_of
-from operators.log import LogItem
+from operators.log import LogItem, Tick
 from operators.segment import UNREADABLE, Address, read_address
 from state.errors import InputError, SojournError
 from state.instants import parse_instant
@@ -32,6 +34,9 @@ once (measured with 200-byte events of 100,000 customers: 32,768 records a batch
 
 BATCH_RECORDS_MAX = 400_000
 """Of short lines: a record has about 150 bytes beside its own."""
+
+SPOOL = "sorted-input"
+"""The name of the file that `sort_input` makes."""
 
 _BLOCK_BYTES = 1 << 20
 
@@ -212,10 +217,13 @@ def sort_input(files: Sequence[Path], directory: Path, progress: Progress) -> Pa
         for item in file_lines(path, number, progress):
             sort.add(item, len(item[3]) + 100)
             progress.records += 1
-    spool = directory / "sorted-input"
-    with spool.open("wb") as file:
+    spool = directory / SPOOL
+    unfinished = directory / f"{SPOOL}.new"
+    with unfinished.open("wb") as file:
         write_all(FrameWriter(file), iter(sort))
     runs.rmdir()
+    points.reached("sort: before rename")
+    os.replace(unfinished, spool)  # what has this name is whole
     return spool
 
 
@@ -229,23 +237,45 @@ def read_sorted(spool: Path, progress: Progress) -> Iterator[Line]:
 class _Dealer(StatefulSourcePartition[LogItem, int]):
     """Reads the sequence in batches and deals each record to its customer, each customer to their key group."""
 
-    def __init__(self, lines: Iterator[Line], progress: Progress, groups: int) -> None:
+    def __init__(self, lines: Iterator[Line], progress: Progress, groups: int, ticks: bool, skip: int) -> None:
         self._lines = lines
         self._progress = progress
         self._groups = groups
+        self._skip = skip
         self._position = 0
         self._over = False
         self._group_of: dict[str, int] = {}
+        self._ticks = ticks
+        self._epoch, self._ticked_in = 0, -1
 
     def next_batch(self) -> list[LogItem]:
         """The next records, a batch for each group that has any; at the end, the time of the last to every group."""
         if self._over:
             raise StopIteration
         try:
-            return self._deal()
+            self._go_on()
+            dealt = self._deal()
         except (InputError, UnsortedError) as error:
             self._progress.failure = error
             raise StopIteration from error
+        if self._ticks and self._ticked_in < self._epoch:
+            self._ticked_in = self._epoch
+            return [(str(group), Tick(group, self._epoch)) for group in range(self._groups)] + dealt
+        return dealt
+
+    def _go_on(self) -> None:
+        """Pass over what was dealt before the crash."""
+        time = self._progress.log_time
+        while self._position < self._skip:
+            item = next(self._lines, None)
+            if item is None:
+                raise InputError(
+                    f"the input has {self._position:,} lines, and {self._skip:,} were read from it before: it was changed; "
+                    "empty the --state directory and start again"
+                )
+            time = item[0]
+            self._position += 1
+        self._progress.log_time = time
 
     def _deal(self) -> list[LogItem]:
         position, time = self._position, self._progress.log_time
@@ -279,23 +309,27 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
         return group
 
     def snapshot(self) -> int:
-        """The position of the next record."""
+        """The position of the next record; and a new epoch begins."""
+        self._epoch += 1
         return self._position
 
 
 class FilesSource(FixedPartitionedSource[LogItem, int]):
     """The sequence of all lines as one partition; whichever worker has it deals to all."""
 
-    def __init__(self, lines: Iterator[Line], progress: Progress, groups: int = GROUPS_FOR_FILES) -> None:
-        """Read from `lines`, which are in the order of the sequence."""
+    def __init__(
+        self, lines: Iterator[Line], progress: Progress, groups: int = GROUPS_FOR_FILES, ticks: bool = False
+    ) -> None:
+        """Read from `lines`, which are in the order of the sequence; with `ticks` where there is a recovery store."""
         self._lines = lines
         self._progress = progress
         self._groups = groups
+        self._ticks = ticks
 
     def list_parts(self) -> list[str]:
         """One."""
         return ["files"]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _Dealer:
-        """The partition; it begins at the beginning."""
-        return _Dealer(self._lines, self._progress, self._groups)
+        """The partition, from the position that the recovery store has."""
+        return _Dealer(self._lines, self._progress, self._groups, self._ticks, resume_state or 0)

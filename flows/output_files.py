@@ -3,6 +3,9 @@
 While the dataflow runs, each sink partition appends to part files of its own. Afterwards `finish` sorts the parts by
 (customer, seq) into `OUT/<topic>.jsonl`: the order does not depend on workers or batches. Of profiles, only the last of
 each customer is kept.
+
+Where a replay goes on after a crash, the part files are cut back to how long they were at the end of the epoch that it
+goes on from: what lies beyond is written again.
 """
 
 import base64
@@ -13,26 +16,52 @@ from typing import Any, BinaryIO
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
+from flows import points
 from flows.external_sort import ExternalSort, FrameWriter, read_frames
 from flows.guard import ends_process
 from flows.input_files import LINE_OF_ORIGIN
 from operators.key_group import Told
 from operators.records import ACTIONS, FACTS, PROFILES, REJECTED, to_json
+from state.codec import decode, encode
+from state.delivery import Lengths
+from state.errors import StateError
 
 _PARTS_END = ".part"
 
 
-class _Part(StatefulSinkPartition[Told, None]):
+class _Part(StatefulSinkPartition[Told, bytes]):
     """Appends records to one part file for each topic."""
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, resume: bytes | None) -> None:
         self._directory = directory
         self._name = name
         self._files: dict[str, BinaryIO] = {}
+        self._lengths = decode(resume, Lengths).files if resume is not None else {}
+        self._cut_back()
+
+    def _cut_back(self) -> None:
+        """Undo what was written after the last epoch.
+
+        Raises:
+            StateError: What was written before is not there any more.
+        """
+        for path in self._directory.glob(f"*.{self._name}{_PARTS_END}"):
+            if path.name not in self._lengths:
+                path.unlink()
+        for name, length in self._lengths.items():
+            path = self._directory / name
+            size = path.stat().st_size if path.exists() else 0
+            if size < length:
+                raise StateError(
+                    f"{path} has {size:,} of the {length:,} bytes that were written to it: the disk has lost them, or somebody removed "
+                    "them; empty the --state directory and start again"
+                )
+            os.truncate(path, length)
 
     @ends_process
     def write_batch(self, values: list[Told]) -> None:
         """Append the records of all groups of the batch."""
+        points.reached("files: before write")
         by_topic: dict[str, list[tuple[Any, ...]]] = {}
         for told in values:
             for topic, key, order, value, details in told.records:
@@ -47,11 +76,17 @@ class _Part(StatefulSinkPartition[Told, None]):
     def _file(self, topic: str) -> BinaryIO:
         file = self._files.get(topic)
         if file is None:
-            file = self._files[topic] = (self._directory / f"{topic}.{self._name}{_PARTS_END}").open("wb")
+            file = self._files[topic] = (self._directory / f"{topic}.{self._name}{_PARTS_END}").open("ab")
         return file
 
-    def snapshot(self) -> None:
-        """Nothing to go on from: a replay that is stopped starts anew."""
+    @ends_process
+    def snapshot(self) -> bytes:
+        """How long the files are; what is buffered is written out first."""
+        for file in self._files.values():
+            file.flush()
+            self._lengths[Path(file.name).name] = file.tell()
+        points.reached("files: after write")
+        return encode(Lengths(self._lengths))
 
     @ends_process
     def close(self) -> None:
@@ -60,8 +95,8 @@ class _Part(StatefulSinkPartition[Told, None]):
             file.close()
 
 
-class FilesSink(FixedPartitionedSink[Told, None]):
-    """Part files, one set for each worker."""
+class FilesSink(FixedPartitionedSink[Told, bytes]):
+    """Part files, one set for each worker there was at first; a key group keeps to one of them."""
 
     def __init__(self, directory: Path, parts: int) -> None:
         """Write into `directory`, which must be there."""
@@ -72,29 +107,42 @@ class FilesSink(FixedPartitionedSink[Told, None]):
         """Their numbers."""
         return [str(number) for number in range(self._parts)]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
-        """One of them."""
-        return _Part(self._directory, for_part)
+    def part_fn(self, item_key: str) -> int:
+        """Key groups in turn, so that every part has some."""
+        return int(item_key)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _Part:
+        """One of them, from what the recovery store has of it."""
+        return ends_process(_Part)(self._directory, for_part, resume_state)
 
 
-def finish(parts: Path, out: Path, channels: Sequence[str], files: Sequence[Path]) -> None:
-    """Sort the part files in `parts` into the files of a replay, and remove them.
+def output_files(out: Path, channels: Sequence[str]) -> list[Path]:
+    """The files that `finish` writes."""
+    return [out / f"{name}.jsonl" for name in _names(channels).values()]
+
+
+def _names(channels: Sequence[str]) -> dict[str, str]:
+    """Topic -> the name of its file."""
+    actions = {ACTIONS + name: ACTIONS + name for name in channels}
+    return {FACTS: "facts", PROFILES: "profiles", REJECTED: "rejected"} | actions
+
+
+def finish(parts: Path, work: Path, out: Path, channels: Sequence[str], files: Sequence[Path]) -> None:
+    """Sort the part files in `parts` into the files of a replay.
 
     Args:
-        parts: Where the part files are; nothing else is there.
+        parts: Where the part files are; they stay there, so that this can be done again.
+        work: Where to sort.
         out: Where to write; every file appears whole, or not at all.
         channels: All channels of the workspace: one that nothing was sent on has an empty file.
         files: The input files, by the number that an origin has.
     """
-    names = {FACTS: "facts", PROFILES: "profiles", REJECTED: "rejected"} | {
-        ACTIONS + name: ACTIONS + name for name in channels
-    }
+    names = _names(channels)
     for stale in set(out.glob(f"{ACTIONS}*.jsonl")) - {out / f"{name}.jsonl" for name in names.values()}:
         stale.unlink()  # of a channel that is gone: what is here is of one replay
     for topic, name in names.items():
-        sort = ExternalSort(parts)
-        paths = sorted(parts.glob(f"{topic}.*{_PARTS_END}"))
-        for path in paths:
+        sort = ExternalSort(work)
+        for path in sorted(parts.glob(f"{topic}.*{_PARTS_END}")):
             for item in read_frames(path):
                 sort.add(item, len(item[2]) + 100)
         temporary = out / f".{name}.jsonl"
@@ -102,9 +150,8 @@ def finish(parts: Path, out: Path, channels: Sequence[str], files: Sequence[Path
             for line in _lines(topic, iter(sort), files):
                 file.write(line)
                 file.write(b"\n")
+        points.reached("finish: before rename")
         os.replace(temporary, out / f"{name}.jsonl")
-        for path in paths:
-            path.unlink()
 
 
 def _lines(topic: str, items: Iterable[tuple[Any, ...]], files: Sequence[Path]) -> Iterator[bytes]:

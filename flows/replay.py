@@ -4,7 +4,8 @@
           -> sorted output files, summary.json
 
 Everything on the way lives in `OUT/.replay`; output files appear whole at the end, so a replay that fails leaves those
-of the one before as they were.
+of the one before as they were. With a state directory everything lives there instead, and a replay that was killed goes
+on from the last epoch that was durable (`flows.kept_replay`).
 """
 
 import fcntl
@@ -15,19 +16,21 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from bytewax._bytewax import cli_main
+from bytewax.recovery import RecoveryConfig
 
 from flows.definitions import load_plan
 from flows.guard import cleaned_up
 from flows.input_files import FilesSource, Line, Progress, UnsortedError, check_files, merged, read_sorted, sort_input
+from flows.kept_replay import KeptReplay, kept_replay
 from flows.orchestrate import build, group_opener, spare_the_collector
-from flows.output_files import FilesSink, finish
+from flows.output_files import FilesSink, finish, output_files
 from operators.key_group import KeyGroup
 from operators.plan import Plan
 from state.clock import monotonic_s
@@ -56,7 +59,7 @@ class Request:
     out: Path
     workers: int = 1
     state: Path | None = None
-    """Where to keep the state; None throws it away at the end."""
+    """Where to keep the state, and go on from if it is there; None throws it away at the end."""
 
 
 @dataclass
@@ -107,6 +110,18 @@ class Summary:
             "sorted_input": self.sorted_input,
         }
 
+    def kept(self) -> dict[str, Any]:
+        """What `from_kept` makes the summary of again."""
+        counts = {"counts": self.counts.counts, "rejected": self.counts.rejected, "actions": self.counts.actions}
+        return {**vars(self), "counts": counts}
+
+    @classmethod
+    def from_kept(cls, kept: dict[str, Any]) -> "Summary":
+        """The summary that `kept` gave."""
+        counts = Counts()
+        counts.add(**kept["counts"])
+        return cls(**{**kept, "counts": counts})
+
 
 Watch = Callable[[Progress], None]
 """Called a few times a second with how far the reading is."""
@@ -124,48 +139,108 @@ def replay(request: Request, watch: Watch = lambda _: None, say: Callable[[str],
         InputError: The input or the definitions cannot be read.
         DefinitionsError: The definitions have mistakes.
         UsageError: The output directory is in use.
-        StateError: The state directory is not empty, or the disk fails.
+        StateError: The state directory is that of another replay.
     """
     started = monotonic_s()
     check_files(request.files)
     plan = load_plan(request.journeys)
-    if request.state is not None:
-        _check_state(request.state, request.out)
-    with _work_directory(request.out) as work:
-        progress, spool = Progress(request.files), None
-        if len(request.files) <= FILES_MERGED_MAX:
-            counts = _run(request, plan, work, None, progress, watch)
-            unsorted = isinstance(progress.failure, UnsortedError)
-            reason = str(progress.failure)
-        else:
-            unsorted, reason = True, f"{len(request.files):,} files are more than are merged as they are"
-        if unsorted:
-            say(f"{reason}: sorting the input first")
-            progress = Progress(request.files)
-            with _watched(progress, watch):
-                spool = sort_input(request.files, work, progress)
-            progress.bytes_total, progress.bytes_read, progress.records = spool.stat().st_size, 0, 0
-            counts = _run(request, plan, work, spool, progress, watch)
-        if progress.failure is not None:
-            raise progress.failure
-        finish(work / "parts", request.out, plan.channels, request.files)
+    with ExitStack() as stack:
+        kept = None
         if request.state is not None:
-            _hand_over(work / "state", request.state)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if request.workers > 1:
-        memory += resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * request.workers
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Summary(
-        counts, monotonic_s() - started, memory * unit, request.workers, spool is not None, progress.log_time
+            kept = stack.enter_context(
+                kept_replay(request.state, request.files, plan.hash, request.out, request.workers)
+            )
+        work = stack.enter_context(_work_directory(request.out))
+        if kept is not None and kept.finished is not None:
+            kept.tidy()
+            return _finished_before(request, kept.finished, plan, say)
+        counts, progress, was_sorted = _run_in_order(request, plan, work, kept, watch, say)
+        finish(kept.work / "parts" if kept else work / "parts", work, request.out, plan.channels, request.files)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if request.workers > 1:
+            memory += resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * request.workers
+        unit = 1 if sys.platform == "darwin" else 1024
+        seconds = monotonic_s() - started
+        summary = Summary(counts, seconds, memory * unit, request.workers, was_sorted, progress.log_time)
+        if kept is not None:
+            kept.finish(summary.kept())
+    return summary
+
+
+def _finished_before(request: Request, what: dict[str, Any], plan: Plan, say: Callable[[str], None]) -> Summary:
+    """A replay that is done is not done again.
+
+    Raises:
+        StateError: Its output is gone.
+    """
+    missing = [path for path in output_files(request.out, plan.channels) if not path.exists()]
+    if missing:
+        raise StateError(
+            f"{request.state} is the state of this replay, which is done, but {missing[0]} is not there any more; to do it again, name a "
+            "new --state directory"
+        )
+    say(f"{request.state} is the state of this replay, which is done: nothing to do")
+    return Summary.from_kept(what)
+
+
+def _run_in_order(
+    request: Request, plan: Plan, work: Path, kept: KeptReplay | None, watch: Watch, say: Callable[[str], None]
+) -> tuple[Counts, Progress, bool]:
+    """The dataflow over the input in the order of its times; sorts it first if it must.
+
+    Raises:
+        InputError: The input cannot be read.
+    """
+    progress = Progress(request.files)
+    too_many = len(request.files) > FILES_MERGED_MAX
+    unsorted = too_many or (kept is not None and kept.is_sorted_first)
+    reason = (
+        f"{len(request.files):,} files are more than are merged as they are"
+        if too_many
+        else "the input is not in order"
     )
+    if not unsorted:
+        counts = _run(request, plan, work, kept, None, progress, watch)
+        if not isinstance(progress.failure, UnsortedError):
+            if progress.failure is not None:
+                raise progress.failure
+            return counts, progress, False
+        reason = str(progress.failure)
+    progress = Progress(request.files)
+    spool = kept.spool if kept is not None else None
+    if spool is None:
+        say(f"{reason}: sorting the input first")
+        if kept is not None:
+            kept.sort_first()
+        with _watched(progress, watch):
+            spool = sort_input(request.files, kept.work if kept is not None else work, progress)
+    progress.bytes_total, progress.bytes_read, progress.records = spool.stat().st_size, 0, 0
+    counts = _run(request, plan, work, kept, spool, progress, watch)
+    if progress.failure is not None:
+        raise progress.failure
+    return counts, progress, True
 
 
-def _run(request: Request, plan: Plan, work: Path, spool: Path | None, progress: Progress, watch: Watch) -> Counts:
-    """One pass of the dataflow over the input, from nothing."""
-    for name in ("parts", "state"):
-        shutil.rmtree(work / name, ignore_errors=True)
-        (work / name).mkdir()
-    task = Task(request.files, request.journeys, work, spool, request.workers, keep_state=request.state is not None)
+def _run(
+    request: Request,
+    plan: Plan,
+    work: Path,
+    kept: KeptReplay | None,
+    spool: Path | None,
+    progress: Progress,
+    watch: Watch,
+) -> Counts:
+    """One pass of the dataflow over the input: from nothing, or from where the kept state is."""
+    if kept is not None:
+        kept.prepare()
+        parts, groups, recovery, lock = kept.work / "parts", kept.directory, kept.recovery, kept.lock
+    else:
+        parts, groups, recovery, lock = work / "parts", work / "state", None, None
+        for path in (parts, groups):
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir()
+    sinks = kept.parts if kept is not None else request.workers
+    task = Task(request.files, request.journeys, groups, parts, sinks, spool, request.workers, recovery, lock)
     with _watched(progress, watch):
         if request.workers == 1:
             return run_worker(task, plan, progress)
@@ -180,11 +255,19 @@ class Task:
 
     files: Sequence[Path]
     journeys: Path
-    work: Path
+    groups: Path
+    """Where the key groups are."""
+    parts: Path
+    """Where the part files are."""
+    sinks: int
+    """How many sets of part files there are."""
     spool: Path | None
     """The sorted input; None where the files are in order themselves."""
     workers: int
-    keep_state: bool
+    recovery: Path | None
+    """The recovery store; None where nothing is kept."""
+    lock: int | None
+    """A file descriptor that every worker holds open: see `flows.kept_replay`."""
 
 
 def run_worker(
@@ -192,23 +275,26 @@ def run_worker(
 ) -> Counts:
     """Run one worker in this process until the input ends; give what its key groups counted."""
     lines: Iterator[Line] = read_sorted(task.spool, progress) if task.spool else merged(task.files, progress)
-    options = StoreOptions(write_ahead_log=task.keep_state)
-    open_group = group_opener(plan, task.work / "state", GROUPS_FOR_FILES, options, GROUPS_FOR_FILES // task.workers)
+    keep = task.recovery is not None
+    options = StoreOptions(write_ahead_log=keep)
+    open_group = group_opener(plan, task.groups, GROUPS_FOR_FILES, options, GROUPS_FOR_FILES // task.workers)
     opened: list[KeyGroup] = []
 
     def open_and_note(group: int, at: Token | None) -> KeyGroup:
         opened.append(open_group(group, at))
         return opened[-1]
 
-    flow = build(FilesSource(lines, progress), open_and_note, FilesSink(task.work / "parts", task.workers))
+    flow = build(FilesSource(lines, progress, ticks=keep), open_and_note, FilesSink(task.parts, task.sinks))
     spare_the_collector()
-    cluster: dict[str, Any] = {"process_id": process, "addresses": addresses} if addresses else {}
-    cli_main(flow, epoch_interval=EPOCH, **cluster)
+    more: dict[str, Any] = {"process_id": process, "addresses": addresses} if addresses else {}
+    if task.recovery is not None:
+        more["recovery_config"] = RecoveryConfig(task.recovery, timedelta(0))
+    cli_main(flow, epoch_interval=EPOCH, **more)
     counts = Counts()
     for group in opened:
         meta = group.store.meta
         counts.add(meta.counts, meta.rejected, meta.actions)
-        group.store.close(flush=task.keep_state)
+        group.store.close(flush=keep)
     return counts
 
 
@@ -261,28 +347,6 @@ def _work_directory(out: Path) -> Iterator[Path]:
                 ) from error
     finally:
         os.close(lock)
-
-
-def _check_state(state: Path, out: Path) -> None:
-    """Refuse a state directory that will not do, before anything is done."""
-    if state.resolve() == out.resolve():
-        raise UsageError(f"{state}: --state and --out are one directory; name two")
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        if any(state.iterdir()):
-            raise StateError(
-                f"{state} is not empty, and this version cannot go on from kept state; name a new directory"
-            )
-    except OSError as error:
-        raise UsageError(
-            f"{state}: {error.strerror or error}; name a directory that can be written, with --state DIR"
-        ) from error
-
-
-def _hand_over(made: Path, state: Path) -> None:
-    """Move the groups where they were asked for, which may be another disk."""
-    for group in sorted(made.iterdir()):
-        shutil.move(group, state / group.name)
 
 
 def write_summary(summary: Summary, out: Path) -> None:

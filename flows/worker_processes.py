@@ -64,14 +64,18 @@ def _start(task: Task, number: int, addresses: list[str]) -> "subprocess.Popen[b
     message = {
         "files": [str(path.absolute()) for path in task.files],
         "journeys": str(task.journeys.absolute()),
-        "work": str(task.work.absolute()),
+        "groups": str(task.groups.absolute()),
+        "parts": str(task.parts.absolute()),
+        "sinks": task.sinks,
         "spool": str(task.spool.absolute()) if task.spool else None,
         "workers": task.workers,
-        "keep_state": task.keep_state,
+        "recovery": str(task.recovery.absolute()) if task.recovery else None,
+        "lock": task.lock,
         "number": number,
         "addresses": addresses,
     }
-    return start_worker("flows.worker_processes", message, stdout=subprocess.PIPE)
+    inherits = [task.lock] if task.lock is not None else []
+    return start_worker("flows.worker_processes", message, stdout=subprocess.PIPE, inherits=inherits)
 
 
 def _wait(workers: "list[subprocess.Popen[bytes]]") -> None:
@@ -114,10 +118,13 @@ def main() -> int:
     task = Task(
         files=[Path(path) for path in message["files"]],
         journeys=Path(message["journeys"]),
-        work=Path(message["work"]),
+        groups=Path(message["groups"]),
+        parts=Path(message["parts"]),
+        sinks=message["sinks"],
         spool=Path(message["spool"]) if message["spool"] else None,
         workers=message["workers"],
-        keep_state=message["keep_state"],
+        recovery=Path(message["recovery"]) if message["recovery"] else None,
+        lock=message["lock"],
     )
     progress = Progress(task.files)
     told = threading.Lock()

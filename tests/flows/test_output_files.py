@@ -3,6 +3,7 @@
 import base64
 import os
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,11 @@ def write(
         for batch in batches:
             part.write_batch([Told(0, Token(0, 0, -1), records) for records in batch])
         part.close()
-    finish(work, out, CHANNELS, files)
-    assert list(work.iterdir()) == []
-    work.rmdir()
+    (sorting := tmp_path / "work").mkdir()
+    finish(work, sorting, out, CHANNELS, files)
+    assert list(sorting.iterdir()) == []
+    sorting.rmdir()
+    shutil.rmtree(work)
     return {path.name.removesuffix(".jsonl"): read(path) for path in out.glob("*.jsonl")}
 
 
@@ -100,7 +103,7 @@ def test_channels_of_like_names_are_kept_apart(tmp_path: Path) -> None:
     records = [said(f"actions.{name}", "c-1", seq) for seq, name in enumerate(("web", "web-2", "web_0", "0"))]
     part.write_batch([Told(0, Token(0, 0, -1), records)])
     part.close()
-    finish(work, out, ("web", "web-2", "web_0", "0"), ())
+    finish(work, tmp_path, out, ("web", "web-2", "web_0", "0"), ())
     found = {path.name: [record["seq"] for record in read(path)] for path in out.glob("actions.*")}
     assert found == {
         "actions.web.jsonl": [0], "actions.web-2.jsonl": [1], "actions.web_0.jsonl": [2], "actions.0.jsonl": [3]

@@ -446,17 +446,20 @@ def test_state_is_kept_where_it_was_asked_for(tmp_path: Path, stream: Path, outc
     try:
         # when two workers keep their state there, then it is there, group by group
         assert run([stream], tmp_path / "out", workers=2, state=state)[0] == outcome[0]
-        assert sorted(path.name for path in state.iterdir()) == [f"group-{number:05}" for number in range(64)]
-        assert all((group / "CURRENT").is_file() for group in state.iterdir())
+        groups = [f"group-{number:05}" for number in range(64)]
+        assert sorted(path.name for path in state.iterdir()) == [*groups, "replay.json"]
+        assert all((state / group / "CURRENT").is_file() for group in groups)
     finally:
         shutil.rmtree(state, ignore_errors=True)
 
 
 def test_state_that_is_there_is_not_touched(tmp_path: Path, stream: Path, earlier: Path) -> None:
-    """This version cannot go on from it, and says so before anything is done."""
+    """What is not the state of a replay is not made one."""
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "group-00000").write_bytes(b"mine")
-    with pytest.raises(StateError, match="is not empty, and this version cannot go on from kept state; name a new"):
+    with pytest.raises(
+        StateError, match=r"is not empty, and has no replay\.json: it is not the state of a replay; name a new"
+    ):
         replay(Request((stream,), REFERENCE, earlier, state=tmp_path / "state"))
     assert (tmp_path / "state" / "group-00000").read_bytes() == b"mine"
 
@@ -493,7 +496,7 @@ def counted(number: int, **more: object) -> bytes:
 
 @pytest.fixture
 def task(tmp_path: Path, stream: Path) -> Task:
-    return Task((stream,), REFERENCE, tmp_path, None, 2, keep_state=False)
+    return Task((stream,), REFERENCE, tmp_path, tmp_path, 2, None, 2, recovery=None, lock=None)
 
 
 def test_what_libraries_print_does_not_lose_what_a_worker_counted(
