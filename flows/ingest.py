@@ -4,7 +4,8 @@
       v
     sort out         decode: whose is it, or why not    operators.ingest
       v
-    the log          keyed by customer, with the time   flows.ingest_writer, flows.transactions
+    the log          in the order of arrival, keyed by  operators.alignment,
+                     customer, with the time            flows.ingest_writer, flows.transactions
 
 One process writes a log; where it is, is in the log's own markers, so it keeps no state and can be started anywhere. It
 is also what appends `definitions` and `heartbeat` records; with `heartbeats_only` that is all that it does, for a log that
@@ -20,18 +21,18 @@ from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink
 
 from flows.definitions import read_valid
-from flows.ingest_inputs import InputItem, InputReader, Inputs
+from flows.ingest_inputs import Held, InputItem, InputReader, Inputs
 from flows.ingest_topics import IngestTopics, check_marker, new_admin, places, prepare_ingest_topics
-from flows.ingest_writer import DEFINITIONS_NOW, MARKER, KafkaLogSink, LogWriter, marker_topic, transactional_id
+from flows.ingest_writer import DEFINITIONS_NOW, MARKER, KafkaLogSink, LogWriter, Read, marker_topic, transactional_id
 from flows.kafka import Trouble, tell
 from flows.last_record import last_record
 from flows.settings import Settings
 from flows.stop import Stop
 from flows.transactions import Transactions
+from operators.alignment import Alignment
 from operators.definitions_change import Change, change
 from operators.ingest import SortedBatch, sort_out
 from operators.log_reading import TIME
-from operators.watermark import Watermark
 from state.codec import decode
 from state.errors import OutsideError, UsageError
 from state.ingest import IngestMarker
@@ -98,9 +99,10 @@ def live_flow(
     begun = places(settings, admin, marker, found, accept_loss, trouble, stop)
     settings.data.mkdir(parents=True, exist_ok=True)
     partitions = {**found.inputs, settings.events_topic: found.partitions}
-    reader = InputReader(settings, trouble, stop, partitions, settings.data / ALIVE)
-    low = Watermark(reader.begin(begun, marker.low), marker.low)  # 4
-    writer = LogWriter(settings, transactions, marker, low, definitions)
+    held = Held(len(begun))
+    reader = InputReader(settings, trouble, stop, partitions, held, settings.data / ALIVE)
+    inputs: Alignment[Read] = Alignment(reader.begin(begun, marker.low), marker.low)  # 4
+    writer = LogWriter(settings, transactions, marker, inputs, held, definitions)
     return build(Inputs(reader), found.value_bytes_max, KafkaLogSink(writer)), reader
 
 

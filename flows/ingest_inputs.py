@@ -26,15 +26,21 @@ from state.errors import OutsideError
 MESSAGES_MAX = 2_000
 """Taken from the client in one go."""
 
+HELD_BYTES_MAX = 128 << 20
+"""Values that are read and wait for their turn, of all inputs together: what is ahead of the others is read no further."""
+
 WAITING_MAX = 2_000
-"""Messages of one input that wait for the other inputs to give their first."""
+"""Messages of one input that the client has given and nobody has taken; it is asked for more at a quarter of them."""
 
 PULSE = "pulse"
 """The name of the part that says nothing but that time passes."""
 
 _REST = timedelta(milliseconds=10)
-_PULSE = timedelta(milliseconds=50)
-_ASK_EVERY_S = 0.2
+_PULSE = timedelta(milliseconds=20)
+_ASK_EVERY_S = 0.04
+"""An event of one input waits for this on average half the time, until it is certain that no other has an earlier one."""
+
+_ASK_EVERY_S_ALONE = 0.2
 _ANSWER_S_MAX = 10.0
 _COUNT_EVERY_S = 5.0
 _SIGN_OF_LIFE_S = 1.0
@@ -57,6 +63,23 @@ class Place(NamedTuple):
     asked_at: int
 
 
+class Held:
+    """How much of each input is read and not yet written."""
+
+    def __init__(self, inputs: int) -> None:
+        """Divide the memory among so many inputs."""
+        self._bytes: dict[str, int] = {}
+        self._bytes_max = HELD_BYTES_MAX // max(inputs, 1)
+
+    def add(self, name: str, size: int) -> None:
+        """Count bytes of an input; negative where they are written."""
+        self._bytes[name] = self._bytes.get(name, 0) + size
+
+    def is_full(self, name: str) -> bool:
+        """Whether to read no more of an input for now."""
+        return self._bytes.get(name, 0) > self._bytes_max
+
+
 class _Waiting:
     """What the consumer has of one input."""
 
@@ -66,6 +89,7 @@ class _Waiting:
         self.end = -1
         """Offset at which there was nothing more; -1 while there is."""
         self.was_heard = False
+        self.is_paused = False
 
 
 class InputReader:
@@ -77,6 +101,7 @@ class InputReader:
         trouble: Trouble,
         stopping: Callable[[], bool],
         partitions: Mapping[str, int],
+        held: Held,
         alive: Path,
     ) -> None:
         """Connect.
@@ -86,12 +111,14 @@ class InputReader:
             trouble: Who tells about it.
             stopping: Whether to read no more.
             partitions: Topic -> how many partitions it has, of the inputs and of the log: another number ends the process.
+            held: What is not yet written.
             alive: Touched while this is read.
         """
         self.stopping = stopping
         self._brokers = settings.brokers
         self._trouble = trouble
         self._partitions = partitions
+        self._held = held
         self._alive, self._alive_at, self._counted_at = alive, 0.0, monotonic_s()
         self._inputs: dict[str, _Waiting] = {}
         self._by_partition: dict[tuple[str, int], _Waiting] = {}
@@ -134,18 +161,10 @@ class InputReader:
             self._inputs[name_of(place.topic, place.partition)] = waiting
             self._by_partition[place.topic, place.partition] = waiting
         self._consumer.assign([TopicPartition(place.topic, place.partition, place.offset) for place in places])
-        paused: list[TopicPartition] = []
         while any(not waiting.was_heard for waiting in self._inputs.values()):
             if self.stopping():
                 raise OutsideError("stopped before every input had answered")
             self._poll(0.1)
-            for waiting in self._inputs.values():
-                here = TopicPartition(waiting.place.topic, waiting.place.partition)
-                if len(waiting.messages) > WAITING_MAX and here not in paused:
-                    self._consumer.pause([here])
-                    paused.append(here)
-        if paused:
-            self._consumer.resume(paused)
         self.ends.watch(list(self._by_partition))
         return {name: _mark(waiting, since) for name, waiting in self._inputs.items()}
 
@@ -160,9 +179,14 @@ class InputReader:
     def take(self, name: str) -> tuple[list[Any], int]:
         """The next messages of an input, and the offset at which it ended after them; -1 where it goes on."""
         waiting = self._inputs[name]
+        if self._held.is_full(name):
+            return [], -1
         if not waiting.messages and monotonic_s() - self._polled_at > 0.002:
             self._poll(0.0)
         messages = [waiting.messages.popleft() for _ in range(min(len(waiting.messages), MESSAGES_MAX))]
+        if waiting.is_paused and len(waiting.messages) < WAITING_MAX // 4:
+            waiting.is_paused = False
+            self._consumer.resume([TopicPartition(waiting.place.topic, waiting.place.partition)])
         return messages, -1 if waiting.messages else waiting.end
 
     def look_after(self) -> None:
@@ -206,6 +230,10 @@ class InputReader:
                 waiting = self._by_partition[topic, partition]
                 waiting.messages.append(message)
                 waiting.end, waiting.was_heard = -1, True
+                if len(waiting.messages) > WAITING_MAX and not waiting.is_paused:
+                    # Else the client would go on giving messages of this one, in the way of those that are waited for.
+                    waiting.is_paused = True
+                    self._consumer.pause([TopicPartition(topic, partition)])
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
                 waiting = self._by_partition[topic, partition]
                 waiting.end, waiting.was_heard = int(message.offset() or 0), True
@@ -265,7 +293,8 @@ class Ends:
                 if answer.exception() is None:
                     self._known[part.topic, part.partition] = (self._asked_at, answer.result().offset)
             self._answers = {}
-        if self._parts and monotonic_s() - self._asked_s > _ASK_EVERY_S:
+        every_s = _ASK_EVERY_S if len(self._parts) > 1 else _ASK_EVERY_S_ALONE
+        if self._parts and monotonic_s() - self._asked_s > every_s:
             self._asked_at, self._asked_s = wall_ms(), monotonic_s()
             self._answers = list_offsets(self._admin, self._parts, LATEST)
 
@@ -302,7 +331,7 @@ class _Input(StatefulSourcePartition[InputItem, None]):
         messages, end = reader.take(self._name)
         start = self._next
         if messages:
-            self._next = messages[-1].offset() + 1
+            self._next = max(self._next, messages[-1].offset() + 1)
         self._next = max(self._next, end)
         self._held = self._held or reader.ends.of(self._topic, self._partition)
         caught_up = -1

@@ -1,11 +1,11 @@
 """The one writer of the customer log: events by customer, heartbeats, and what was rejected, exactly once.
 
-The unit of work is a batch of one input. The protocol:
+What is read is written in the order in which it arrived, over all inputs (`operators.alignment`). The protocol:
 
 1. A start takes over the transactional id of the log, which fences whoever wrote before and ends their transaction, one way
    or the other. Then it reads the marker: the offsets up to which the inputs are in the log, and the low watermark there.
-2. A transaction holds whole batches, and a marker with the offsets and the watermark after them. So the log and the
-   marker never differ, and there is no state anywhere else.
+2. A transaction holds records, and a marker with the offsets and the watermark after them. So the log and the marker
+   never differ, and there is no state anywhere else: what is held for its turn is read again after a crash.
 3. A record below the marker's offset is in the log already and is left out: what a reader that began too early gives.
 4. Before it commits, the clock of this machine is held against the broker's: the watermark is capped by the wall time, and
    a wall clock that runs ahead would fire every timer of every customer.
@@ -24,13 +24,15 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows import points
 from flows.guard import ends_process
+from flows.ingest_inputs import Held
+from flows.kafka import tell
 from flows.settings import Settings
 from flows.transactions import Transactions
+from operators.alignment import Alignment
 from operators.definitions_change import Change
 from operators.ingest import InputBatch, InputRecord, Sorted, SortedBatch, name_of
 from operators.log_reading import ARRIVED, DEFINITIONS, EVENT, HASH, HEARTBEAT, KIND, TIME
 from operators.records import REJECTED
-from operators.watermark import Watermark
 from state.clock import monotonic_s, wall_ms
 from state.codec import encode
 from state.errors import OutsideError
@@ -61,6 +63,10 @@ def transactional_id(settings: Settings) -> str:
     return f"{settings.events_topic}.ingest"
 
 
+Read = tuple[InputRecord, Sorted]
+"""A record as it was read, and what was made of it."""
+
+
 class LogWriter(StatefulSinkPartition[SortedBatch, None]):
     """The producer of the log."""
 
@@ -69,7 +75,8 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
         settings: Settings,
         transactions: Transactions,
         marker: IngestMarker,
-        low: Watermark,
+        inputs: Alignment[Read],
+        held: Held,
         definitions: Change | None = None,
     ) -> None:
         """Go on where a marker ends.
@@ -78,7 +85,8 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
             settings: Names of topics, and how often to commit.
             transactions: A producer that has taken over.
             marker: Of the last transaction, brought up to date for this start; it is carried on here.
-            low: The low watermark of the inputs.
+            inputs: What was read and waits for its turn.
+            held: Where to say how much that is.
             definitions: What to append to every partition before anything else.
         """
         self._settings = settings
@@ -86,12 +94,15 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
         self._rejected_topic = settings.topics_prefix + REJECTED
         self._transactions = transactions
         self._marker = marker
-        self._low = low
+        self._inputs = inputs
+        self._held = held
         self._places = {
             name_of(topic, partition): (topic, partition, place.offsets)
             for topic, place in marker.inputs.items()
             for partition in range(len(place.offsets))
         }
+        self._read_to = {name: offsets[partition] for name, (_, partition, offsets) in self._places.items()}
+        self._heard_at = dict.fromkeys(self._places, monotonic_s())
         self._is_open = False
         self._begun_at = self._beat_at = 0.0
         self._records = 0
@@ -119,9 +130,12 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
     @ends_process
     def write_batch(self, values: list[SortedBatch]) -> None:
         """Step 2, as far as the values go; a transaction ends when it is old or large enough."""
+        now = monotonic_s()
         for batch, records in values:
             if batch.source:
-                self._take(batch, records)
+                self._take(batch, records, now)
+        self._write()
+        self._lose_patience(now)
         now = monotonic_s()
         if now >= self._beat_at:
             self._beat_at = now + HEARTBEAT_S
@@ -131,26 +145,52 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
         ):
             self._commit()
 
-    def _take(self, batch: InputBatch, records: list[Sorted]) -> None:
-        topic, partition, offsets = self._places[batch.source]
-        expected = offsets[partition]
-        assert batch.start <= expected or not batch.records, "records between two batches are missing"  # noqa: S101
+    def _take(self, batch: InputBatch, records: list[Sorted], now: float) -> None:
+        """Let what was read wait for its turn."""
+        name = batch.source
+        read_to = self._read_to[name]
+        assert batch.start <= read_to or not records, "records between two batches are missing"  # noqa: S101
         if records:
-            self._begin()
-            stamps = [record[1] for record in batch.records]
-            for low, read, record in zip(
-                self._low.read(batch.source, stamps, batch.wall), batch.records, records, strict=True
-            ):
-                if read[0] < expected:  # step 3
-                    continue
-                if record.rejected is None:
-                    self._event(record, low)
-                else:
-                    self._reject(record, read, topic, partition)
-            self._records += len(records)
-        offsets[partition] = max(expected, batch.end)
+            new = [
+                (read[1], (read, record))
+                for read, record in zip(batch.records, records, strict=True)
+                if read[0] >= read_to  # step 3
+            ]
+            self._inputs.add(name, new, batch.wall)
+            self._held.add(name, sum(len(record.value) for _, (_, record) in new))
         if batch.caught_up >= 0:
-            self._low.caught_up(batch.source, batch.caught_up)
+            self._inputs.caught_up(name, batch.caught_up)
+        if records or batch.caught_up >= 0:
+            self._heard_at[name] = now
+        self._read_to[name] = max(read_to, batch.end)
+        if not records and not self._inputs.holds(name):
+            _, partition, offsets = self._places[name]
+            offsets[partition] = self._read_to[name]  # behind what is no record: the broker's own
+
+    def _write(self) -> None:
+        """Write those whose turn it is."""
+        for name, (read, record), low in self._inputs.ready():
+            if not self._is_open:
+                self._begin()
+            topic, partition, offsets = self._places[name]
+            if record.rejected is None:
+                self._event(record, low)
+            else:
+                self._reject(record, read, topic, partition)
+            offsets[partition] = read[0] + 1
+            self._records += 1
+            self._held.add(name, -len(record.value))
+
+    def _lose_patience(self, now: float) -> None:
+        """Give up inputs that hold the others back and from which nothing has come for too long."""
+        patience_s = self._settings.ingest_patience_s
+        for name in self._inputs.waits_for():
+            if now - self._heard_at[name] > patience_s:
+                self._inputs.give_up(name)
+                tell(
+                    f"{name} has given nothing for {patience_s:.0f} s, and is not at its end: the other inputs go on without it, and the "
+                    "time of the log waits for it; is its broker down, or a transaction open in it?"
+                )
 
     def _event(self, record: Sorted, low: int) -> None:
         headers = [(KIND, EVENT), (TIME, b"%d" % low), (ARRIVED, b"%d" % record.arrived)]
@@ -180,7 +220,7 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
         """Of a record that is no event. In a log of producers, the broker's stamp is the time."""
         if self._marker.heartbeats_only:
             return [(KIND, kind)]
-        return [(KIND, kind), (TIME, b"%d" % self._low.value)]
+        return [(KIND, kind), (TIME, b"%d" % self._inputs.value)]
 
     def _begin(self) -> None:
         if not self._is_open:
@@ -191,7 +231,7 @@ class LogWriter(StatefulSinkPartition[SortedBatch, None]):
     def _commit(self) -> None:
         points.reached("ingest: after produce")
         self._marker.seq += 1
-        self._marker.low = self._low.value
+        self._marker.low = self._inputs.value
         self._transactions.produce(marker_topic(self._settings), encode(self._marker), b"ingest", partition=MARKER)
         self._transactions.flush()
         self._check_clock()

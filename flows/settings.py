@@ -52,6 +52,11 @@ class Settings(BaseSettings):
     ingest_topics: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="What `sojourn ingest` reads, separated by commas: topics of any key"
     )
+    ingest_patience_s: float = Field(
+        60,
+        ge=0,
+        description="How long ingest holds its inputs back for one from which nothing comes (seconds); the time waits for it anyway",
+    )
     ingest_commit_ms: int = Field(
         100, ge=10, le=10_000, description="How often ingest commits what it has written to the customer log"
     )
