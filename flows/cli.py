@@ -136,15 +136,21 @@ def check(
     directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory of the definitions.")] = Path(
         "journeys"
     ),
+    before: Annotated[
+        Path | None,
+        typer.Option(
+            "--before", metavar="DIR", help="The definitions in use: what may not change under customers inside."
+        ),
+    ] = None,
     verbose: Annotated[
         bool,
         typer.Option("-v", "--verbose", help="Tell what is kept of each customer, and what happens at the bounds."),
     ] = False,
 ) -> None:
     """Validate definitions: every mistake at once, with file, line, path, value, and what to write instead."""
-    from flows.definitions import load_plan, read_directory
+    from flows.definitions import load_plan, read_directory, read_successor
 
-    workspace = read_directory(directory)
+    workspace = read_directory(directory) if before is None else read_successor(directory, before)
     for complaint in workspace.complaints:
         typer.echo(f"{directory}/{complaint}")
     count = len(workspace.complaints)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from operators.plan import Plan, plan_of
+from operators.versions import change_mistakes
 from operators.workspace import Workspace, read_workspace
 from state.errors import DefinitionsError, InputError
 
@@ -26,6 +27,21 @@ def read_directory(directory: Path) -> Workspace:
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from error
     return read_workspace(texts)
+
+
+def read_successor(directory: Path, before: Path) -> Workspace:
+    """The definitions of a directory that are to take the place of those of another one, with what is wrong with that, too.
+
+    Raises:
+        InputError: One of them cannot be read.
+        DefinitionsError: Those in use have mistakes.
+    """
+    used, workspace = read_directory(before), read_directory(directory)
+    if used.complaints:
+        raise DefinitionsError("\n".join(f"{before}/{complaint}" for complaint in used.complaints))
+    if not workspace.complaints:
+        workspace.complaints += sorted(change_mistakes(used, workspace))
+    return workspace
 
 
 def read_valid(directory: Path) -> Workspace:

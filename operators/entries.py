@@ -10,7 +10,8 @@ from operators.pattern_none import match_of
 from operators.pattern_repeats import token_of
 from operators.plan import JourneyPlan
 from operators.records import writable
-from operators.run_steps import RUNS_MAX, Walk, begin
+from operators.run_bounds import RUNS_MAX
+from operators.run_steps import Walk, begin
 from state.customer import Entry, JourneyMemory
 from state.runs import Run
 

@@ -14,14 +14,12 @@ from operators.actions import new_action
 from operators.moment import Moment
 from operators.plan_steps import ReleasePlan, SuppressPlan
 from operators.records import ACTIONS
+from operators.run_bounds import HOLDS_MAX
 from state.customer import Customer
 from state.runs import Hold
 
 if TYPE_CHECKING:
     from operators.run_steps import Walk
-
-HOLDS_MAX = 1_000
-"""Holders for one customer, over all channels and tags: far more than journeys have steps that hold back."""
 
 ALL_TAGS = ""
 """The tag of what is held back whatever its tags."""

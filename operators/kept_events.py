@@ -10,11 +10,8 @@ from typing import Any
 from operators.events import Event
 from operators.pattern import Match
 from operators.records import storable, to_json
+from operators.run_bounds import KEPT_BYTES_MAX
 from state.runs import Run
-
-KEPT_BYTES_MAX = 64 << 10
-"""Of what the kept events of one run held, as JSON. Beyond it the largest properties are left out, first of the context; a
-template that reads one of them then withholds its message, and says so."""
 
 
 def keep(run: Run, match: Match, reads: frozenset[str]) -> None:

@@ -24,6 +24,7 @@ from operators.pattern_compiler import compile_pattern
 from operators.pattern_definitions import ENTER_NAMES
 from operators.pattern_none import NoPattern
 from operators.plan_steps import StepPlan, StepTable, WaitForPlan
+from operators.run_bounds import bounds as run_bounds
 from operators.step_types import parse_percent
 from operators.trait_compiler import Definitions
 from operators.trait_definitions import Trait
@@ -175,7 +176,11 @@ class Plan:
 
     def bounds(self) -> list[str]:
         """What is kept of one customer, and what happens at the bounds, in sentences."""
-        lines = [f"{plan.name}: {bound}" for plan in self.journeys for bound in plan.pattern.bounds()]
+        lines = [
+            f"{plan.name}: {bound}"
+            for plan in self.journeys
+            for bound in (*plan.pattern.bounds(), *run_bounds(plan.reads, plan.goal is not None))
+        ]
         lines += self.traits.bounds() if self.traits is not None else []
         return lines + [f"{name}: nothing reads it, so it is not kept" for name in self.unused]
 

@@ -34,13 +34,11 @@ from operators.plan_steps import (
 )
 from operators.profile import set_attributes
 from operators.records import instance_of
+from operators.run_bounds import RUNS_MAX
 from operators.run_waits import deadline
 from operators.sends import send
 from state.instants import format_instant
 from state.runs import Run
-
-RUNS_MAX = 64
-"""Instances of one journey under way for one customer: more keys than anyone shops in at once, and small to store."""
 
 HOLD: Final = "\x00hold"
 OVER: Final = "\x00over"

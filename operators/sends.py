@@ -10,13 +10,11 @@ from operators.actions import new_action
 from operators.holds import is_held
 from operators.plan_steps import SendPlan
 from operators.records import ACTIONS
+from operators.run_bounds import ACTIONS_MAX
 from operators.templates import TemplateError
 
 if TYPE_CHECKING:
     from operators.run_steps import Walk
-
-ACTIONS_MAX = 100
-"""Messages of one run whose feedback its waits know; of more, the oldest are forgotten."""
 
 
 def send(walk: "Walk", step: SendPlan) -> None:

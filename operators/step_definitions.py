@@ -156,7 +156,13 @@ def _back(value: Any) -> Any:
     raise mistake("write `again: true`, or how often at most, as in: again: {max: 3}")
 
 
-Again = Annotated[bool | Back, BeforeValidator(_back)]
+Again = Annotated[
+    Annotated[
+        Annotated[bool, Tag("<flag>")] | Annotated[Back, Tag("<back>")],
+        Discriminator(lambda value: "<flag>" if isinstance(value, bool) else "<back>"),
+    ],
+    BeforeValidator(_back),
+]
 
 
 class Reply(Model):
@@ -346,7 +352,8 @@ def _tag_of(step: Any) -> str:
     return f"<{kind_of(step)}>"
 
 
-TAGS = {f"<{kind}>": model for kind, model in STEP_MODELS.items()}
+TAGS: dict[str, type[Model]] = {f"<{kind}>": model for kind, model in STEP_MODELS.items()}
+TAGS |= {"<back>": Back, "<best>": Best, "<expr>": Computed}
 """How pydantic's locations tell which kind of step a mistake is in; no key of a file looks like it."""
 
 Step = Annotated[

@@ -39,6 +39,8 @@ class Workspace:
     segments: dict[str, str] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
     scenario_files: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    """Name of a journey -> its file."""
 
 
 def read_workspace(texts: Mapping[str, str]) -> Workspace:
@@ -116,7 +118,7 @@ def _read_journeys(
     workspace: Workspace, documents: Mapping[str, Document], channels: Sequence[str] | None, traits: TraitFiles
 ) -> None:
     """Validate the journeys, those that use others too; each name once."""
-    files: dict[str, str] = {}
+    files = workspace.files
     wrong: set[str] = set()
     found = list(sources(documents))
     workspace.complaints += [one for one in found if isinstance(one, Complaint)]
