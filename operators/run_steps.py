@@ -48,7 +48,7 @@ OVER: Final = "\x00over"
 class Walk:
     """One run on its way, within one moment."""
 
-    __slots__ = ("_match", "_scope", "event", "journey", "moment", "passed", "reason", "run", "stored", "went_back")
+    __slots__ = ("_match", "_scope", "event", "journey", "moment", "reason", "run", "stored", "went_back")
 
     def __init__(
         self, journey: JourneyPlan, moment: Moment, run: Run, event: Event | None, stored: bool = True
@@ -71,7 +71,6 @@ class Walk:
         self._match: Match | None = None
         self._scope: dict[str, Any] | None = None
         self.went_back = False
-        self.passed: set[str] = set()
 
     def begin(self, match: Match) -> None:
         """Walk from the first step on."""
@@ -252,21 +251,21 @@ def _wait_for(walk: Walk, step: WaitForPlan) -> str | None:
     if due is None:
         walk.end("no_date")
         return OVER
-    if due > walk.moment.now:
-        return walk.hold(due)
-    walk.passed.add(step.step)
-    return step.next
+    return walk.hold(due) if due > walk.moment.now else step.next
 
 
 def _back(walk: Walk, step: BackPlan) -> str | None:
-    """Back to the wait; not to one whose deadline is over already, which would go round for ever."""
-    if step.wait in walk.passed:
+    """Back to the wait, if there is time left in it: one that is over at once would go round for ever."""
+    wait, run = walk.journey.steps[step.wait], walk.run
+    run.since = walk.moment.now
+    due = deadline(wait.delay, run, walk.moment, walk.scope) if isinstance(wait, WaitForPlan) else None
+    if due is not None and due <= walk.moment.now:
         return step.next
     if step.most is not None:
-        count = walk.run.backs.get(step.step, 0)
+        count = run.backs.get(step.step, 0)
         if count >= step.most:
             return step.next
-        walk.run.backs[step.step] = count + 1
+        run.backs[step.step] = count + 1
     walk.went_back = True
     return step.wait
 
