@@ -352,8 +352,12 @@ def _tag_of(step: Any) -> str:
     return f"<{kind_of(step)}>"
 
 
-TAGS: dict[str, type[Model]] = {f"<{kind}>": model for kind, model in STEP_MODELS.items()}
-TAGS |= {"<back>": Back, "<best>": Best, "<expr>": Computed}
+TAGS: dict[str, type[Model]] = {
+    **{f"<{kind}>": model for kind, model in STEP_MODELS.items()},
+    "<back>": Back,
+    "<best>": Best,
+    "<expr>": Computed,
+}
 """How pydantic's locations tell which kind of step a mistake is in; no key of a file looks like it."""
 
 Step = Annotated[
