@@ -31,9 +31,8 @@ def read(owner: Any, name: str) -> object:
     kind = type(owner)
     if kind in _WITHOUT_PARTS:
         return None
-    try:
-        listed = kind.expression_names
-    except AttributeError:
+    listed = getattr(kind, "expression_names", None)
+    if listed is None:
         return owner.get(name) if isinstance(owner, Mapping) else None
     return getattr(owner, name, None) if name in listed else None
 

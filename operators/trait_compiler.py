@@ -85,7 +85,7 @@ class Definitions:
             ("segment", uses.segments, self.segments),
         ):
             for name in sorted(names - there.keys() - self._wrong):
-                yield f"there is no {kind} {name!r}; {_nearest(name, there, kind)}"
+                yield f"there is no {kind} {name!r}; {_nearest(name, {*there, *self._wrong}, kind)}"
 
     # --- mistakes
 
@@ -299,7 +299,9 @@ def _keeper(name: str, trait: Trait) -> Keeper:
 
 
 def _nearest(word: str, names: Collection[str], kind: str) -> str:
-    near = get_close_matches(word, names, 1)
+    near = get_close_matches(word, sorted(names), 1)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"there are: {', '.join(sorted(names))}" if names else f"there is none; write it in {kind}s.yaml"
+    if names:
+        return f"there are: {', '.join(sorted(names))}"
+    return "write one of this name" if kind == "journey" else f"write it in {kind}s.yaml"
