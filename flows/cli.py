@@ -157,8 +157,6 @@ def check(
     if count:
         typer.echo(f"sojourn: {count} mistake{'s' * (count > 1)} in {directory}", err=True)
         raise typer.Exit(1)
-    for file in workspace.scenario_files:
-        typer.echo(f"{directory}/{file}: not looked at: this version cannot run scenarios yet", err=True)
     plan = load_plan(directory)
     for warning in plan.warnings:
         typer.echo(f"{directory}: {warning}", err=True)
@@ -167,6 +165,57 @@ def check(
             typer.echo(f"{directory}: {line}")
     names = ", ".join(f"{journey.journey} (version {journey.version})" for journey in workspace.journeys)
     typer.echo(f"{directory}: all well: {names}")
+
+
+@app.command("test")
+def scenarios(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory of the definitions.")] = Path(
+        "journeys"
+    ),
+    only: Annotated[
+        str, typer.Option("-k", metavar="TEXT", help="Only scenarios with this in `JOURNEY: NAME`, in any case.")
+    ] = "",
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Tell which steps and ways of each journey were reached, and which not.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit XML, for CI.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Tell the story of those that pass, too.")] = False,
+) -> None:
+    """Run the scenarios (*.test.yaml) beside the journeys: invented customers, and what is to come of what they do.
+
+    Nothing waits: the clock jumps from one event or deadline to the next. Exit status 1 when one fails.
+    """
+    from flows.scenarios import Result, run_scenarios, write_junit
+    from flows.scenarios_shown import shown_coverage, shown_failure, shown_reason, shown_story
+
+    def tell_result(result: Result) -> None:
+        failure = shown_failure(result)
+        place = f"  ({directory}/{result.file}:{result.line})" if failure else ""
+        typer.echo(f"{'FAILED' if failure else 'passed'}  {result.name}{place}")
+        for line in failure:
+            typer.echo(line)
+        if failure or verbose:
+            for line in ["  what happened:", *shown_story(result)]:
+                typer.echo(line)
+
+    results, covered = run_scenarios(directory, only, tell_result)
+    if coverage:
+        typer.echo("")
+        for line in shown_coverage(covered):
+            typer.echo(line)
+    failures = [shown_failure(result) for result in results]
+    if junit is not None:
+        texts = [
+            (shown_reason(result), [*lines, "  what happened:", *shown_story(result)] if lines else [])
+            for result, lines in zip(results, failures, strict=True)
+        ]
+        write_junit(junit, results, texts)
+    failed = sum(map(bool, failures))
+    typer.echo(f"{len(results)} scenario{'s' * (len(results) != 1)}: {len(results) - failed} passed, {failed} failed")
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -3,6 +3,8 @@
 The lot is the first 64 bits of the BLAKE2b-128 hash of a JSON array, as `operators.records.identity` has it:
 `["control", journey, customer id]` for a journey's holdout, `["split", experiment, customer id]` for an experiment.
 Whoever knows the array can recompute it.
+
+`Lots` is what the engine asks; scenario tests put others in its place, because a hash must not decide a test.
 """
 
 from collections.abc import Sequence
@@ -30,3 +32,18 @@ def arm_of(experiment: str, customer_id: str, arms: Sequence[tuple[str, float]])
         if place < 0:
             return name
     return [name for name, weight in arms if weight > 0][-1]  # what rounding leaves over
+
+
+class Lots:
+    """Who is in a holdout and who gets which arm: by hash."""
+
+    def is_control(self, journey: str, customer_id: str, hundredths: int) -> bool:
+        """Whether a customer is in the holdout of a journey; see the function of the same name."""
+        return is_control(journey, customer_id, hundredths)
+
+    def arm_of(self, journey: str, experiment: str, customer_id: str, arms: Sequence[tuple[str, float]]) -> str:
+        """The customer's arm of an experiment that they meet in a journey."""
+        return arm_of(experiment, customer_id, arms)
+
+
+BY_HASH = Lots()

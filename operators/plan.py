@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from operators.chance import BY_HASH, Lots
 from operators.cron import Cron, parse_cron
 from operators.definitions import AGAIN_PERIOD, Enter, ExitRule, Goal, Journey, Orchestration
 from operators.durations import parse_duration
@@ -126,6 +127,8 @@ class JourneyPlan:
     """Whether the pattern has deadlines."""
     unnamed: tuple[str, ...] = ()
     """Steps that send or wait and have no id of their own."""
+    lots: Lots = BY_HASH
+    """Who is in the control group, and who gets which arm."""
 
 
 @dataclass(frozen=True)
@@ -185,11 +188,11 @@ class Plan:
         return lines + [f"{name}: nothing reads it, so it is not kept" for name in self.unused]
 
 
-def plan_of(workspace: Workspace) -> Plan:
-    """Compile a workspace without mistakes."""
+def plan_of(workspace: Workspace, lots: Lots = BY_HASH) -> Plan:
+    """Compile a workspace without mistakes; `lots` deals control groups and arms."""
     assert workspace.orchestration is not None  # noqa: S101 - a workspace without one has a mistake
     return compile_plan(
-        workspace.orchestration, workspace.journeys, workspace.older, workspace.traits, workspace.segments
+        workspace.orchestration, workspace.journeys, workspace.older, workspace.traits, workspace.segments, lots
     )
 
 
@@ -199,6 +202,7 @@ def compile_plan(
     older: Sequence[Journey] = (),
     traits: Mapping[str, Trait] = MappingProxyType({}),
     segments: Mapping[str, str] = MappingProxyType({}),
+    lots: Lots = BY_HASH,
 ) -> Plan:
     """Compile definitions that `operators.workspace` found no mistake in.
 
@@ -208,11 +212,12 @@ def compile_plan(
         older: Versions that nobody enters any more, and that customers inside finish on.
         traits: All there are; only those in use are kept.
         segments: The same.
+        lots: What deals customers to control groups and arms.
     """
     channels = sorted(orchestration.channels)
     in_use = Definitions(traits, segments).plan(_uses([*journeys, *older]))
-    compiled = [_journey(journey, channels) for journey in sorted(journeys, key=lambda journey: journey.journey)]
-    every = [*compiled, *(_journey(journey, channels) for journey in older)]
+    compiled = [_journey(journey, channels, lots) for journey in sorted(journeys, key=lambda journey: journey.journey)]
+    every = [*compiled, *(_journey(journey, channels, lots) for journey in older)]
     names = {name for plan in compiled for name in plan.pattern.names or ()}
     text = canonical_json(orchestration, journeys, older, traits, segments)
     return Plan(
@@ -287,7 +292,7 @@ def _warnings(plan: JourneyPlan) -> Iterator[str]:
         )
 
 
-def _journey(journey: Journey, channels: Sequence[str]) -> JourneyPlan:
+def _journey(journey: Journey, channels: Sequence[str], lots: Lots) -> JourneyPlan:
     enter = journey.enter
     names = tuple(element.as_ for element in enter.pattern or () if element.as_)
     table = StepTable(journey, channels, names)
@@ -336,6 +341,7 @@ def _journey(journey: Journey, channels: Sequence[str]) -> JourneyPlan:
         scheduled_for=enter.schedule.segment if enter.schedule else None,
         waits_for_absence=any(element.absent for element in enter.pattern or ()),
         unnamed=tuple(table.unnamed),
+        lots=lots,
     )
 
 

@@ -11,7 +11,6 @@ which the oldest is forgotten first.
 from collections.abc import Callable
 from typing import Any, Final
 
-from operators.chance import arm_of, is_control
 from operators.events import Event
 from operators.holds import release, release_run, suppress
 from operators.kept_events import keep, read_kept
@@ -201,7 +200,7 @@ def begin(journey: JourneyPlan, moment: Moment, key: object, value: str, match: 
         run.values = {path.text: [token_of(one) for one in path.values(entry)] for path in journey.entry_paths}
     walk = Walk(journey, moment, run, moment.mover, stored=False)
     walk.tell("entered", key=key, caused_by=moment.cause)
-    if journey.control and is_control(journey.name, moment.customer_id, journey.control):
+    if journey.control and journey.lots.is_control(journey.name, moment.customer_id, journey.control):
         run.is_control = True
         walk.tell("held_out")
     walk.begin(match)
@@ -281,7 +280,8 @@ def _branch(walk: Walk, step: BranchPlan) -> str | None:
 
 def _split(walk: Walk, step: SplitPlan) -> str | None:
     walk.reach(step)
-    arm = arm_of(step.name, walk.moment.customer_id, [(name, weight) for name, weight, _ in step.arms])
+    arms = [(name, weight) for name, weight, _ in step.arms]
+    arm = walk.journey.lots.arm_of(walk.journey.name, step.name, walk.moment.customer_id, arms)
     if walk.run.arms.get(step.name) != arm:
         walk.run.arms[step.name] = arm
         walk.tell("assigned", step=step.step, name=step.name, arm=arm)

@@ -261,12 +261,12 @@ def _attribute_form(value: Any) -> str:
     return "<expr>" if is_computed else "<literal>"
 
 
-def _literal(value: Any) -> Any:
+def literal(value: Any) -> Any:
     """A value that JSON can hold."""
     if isinstance(value, dict):
-        return {str(key): _literal(part) for key, part in value.items()}
+        return {str(key): literal(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_literal(part) for part in value]
+        return [literal(part) for part in value]
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, (int, float)):
@@ -278,7 +278,7 @@ def _literal(value: Any) -> Any:
 
 
 Attribute = Annotated[
-    Annotated[Computed, Tag("<expr>")] | Annotated[Annotated[Any, AfterValidator(_literal)], Tag("<literal>")],
+    Annotated[Computed, Tag("<expr>")] | Annotated[Annotated[Any, AfterValidator(literal)], Tag("<literal>")],
     Discriminator(_attribute_form),
 ]
 

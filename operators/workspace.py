@@ -13,6 +13,8 @@ from operators.definition_types import LATER
 from operators.definitions import CHANNELS, Journey, Orchestration, enter_mistakes
 from operators.expressions_written import readings
 from operators.journey_mistakes import journey_mistakes
+from operators.scenario_definitions import ScenarioFile
+from operators.scenario_files import read_scenarios
 from operators.step_definitions import STEP_KINDS
 from operators.steps_written import lists_of, steps_in
 from operators.trait_compiler import Definitions
@@ -23,7 +25,7 @@ from operators.yaml_lines import Document, read_yaml
 
 ORCHESTRATION = "orchestration.yaml"
 LATER_FILES = ("offers.yaml",)
-SCENARIOS_END = ".test.yaml"
+SCENARIOS_ENDS = (".test.yaml", ".test.yml")
 
 
 @dataclass
@@ -38,9 +40,12 @@ class Workspace:
     traits: dict[str, Trait] = field(default_factory=dict)
     segments: dict[str, str] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
-    scenario_files: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """Name of a journey -> its file."""
+    scenarios: dict[str, ScenarioFile] = field(default_factory=dict)
+    """File -> its scenarios, of files in which each is one."""
+    scenario_lines: dict[str, list[int]] = field(default_factory=dict)
+    """File -> the lines at which they begin."""
 
 
 def read_workspace(texts: Mapping[str, str]) -> Workspace:
@@ -52,18 +57,18 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
     workspace = Workspace()
     documents: dict[str, Document] = {}
     """Journey files that hold a mapping, valid or not: a mistake in one place hides none in another."""
+    scenarios: dict[str, Document] = {}
     named: dict[str, Document] = {}
     """What there is of the files of traits and segments."""
     channels: Sequence[str] | None = None
     for file in sorted(texts):
-        if file.endswith(SCENARIOS_END):
-            workspace.scenario_files.append(file)
-            continue
         document = read_yaml(texts[file])
         workspace.complaints += [Complaint(file, line, "", message) for line, message in document.mistakes]
         if document.mistakes and document.value is None:
             continue
-        if file in LATER_FILES:
+        if file.endswith(SCENARIOS_ENDS):
+            scenarios[file] = document
+        elif file in LATER_FILES:
             if document.value is not None:
                 workspace.complaints.append(
                     Complaint(
@@ -86,8 +91,10 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
     workspace.traits, workspace.segments = traits.traits, traits.segments
     _read_journeys(workspace, documents, channels, traits)
     journeys = [document.value.get("journey") for document in documents.values()]
-    workspace.complaints += traits.check([name for name in journeys if isinstance(name, str)])
+    names = [name for name in journeys if isinstance(name, str)]
+    workspace.complaints += traits.check(names)
     workspace.journeys.sort(key=lambda journey: journey.journey)
+    _read_scenarios(workspace, scenarios, names, channels)
     if ORCHESTRATION not in texts:
         workspace.complaints.append(
             Complaint(
@@ -141,6 +148,19 @@ def _read_journeys(
         if isinstance(name, str):
             files.setdefault(name, file)
         workspace.complaints += complaints
+
+
+def _read_scenarios(
+    workspace: Workspace, documents: Mapping[str, Document], names: Sequence[str], channels: Sequence[str] | None
+) -> None:
+    """Validate the scenarios of all journeys that there are, those with mistakes too."""
+    journeys = {journey.journey: journey for journey in workspace.journeys}
+    for file, document in documents.items():
+        found = read_scenarios(file, document, journeys, names, channels, workspace.complaints)
+        if found is not None:
+            workspace.scenarios[file] = found
+            places = range(len(found.scenarios))
+            workspace.scenario_lines[file] = [document.line_of(("scenarios", place)) for place in places]
 
 
 def _journey(source: Source, channels: Sequence[str] | None) -> tuple[Journey | None, list[Complaint]]:

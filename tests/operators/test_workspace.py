@@ -66,13 +66,13 @@ def test_journeys_are_in_the_order_of_their_names_and_scenarios_are_no_journeys(
             "z.yaml": journey(name="a"),
             "sub/b.yml": journey(name="c"),
             "a.yaml": journey(name="b"),
-            "a.test.yaml": "anything: [18:30",
+            "a.test.yaml": "journey: a\nscenarios: [{name: it, events: [{at: 2026-01-05T10:00:00Z, event: page}]}]",
             "orchestration.yaml": ORCHESTRATION,
         }
     )
     assert workspace.complaints == []
     assert [one.journey for one in workspace.journeys] == ["a", "b", "c"]
-    assert workspace.scenario_files == ["a.test.yaml"]
+    assert list(workspace.scenarios) == ["a.test.yaml"]
 
 
 def test_a_channel_without_settings_needs_no_braces():
