@@ -229,6 +229,10 @@ def generate(
     to_kafka: Annotated[
         bool, typer.Option("--to-kafka", help="Produce to the customer log, keyed by customer.")
     ] = False,
+    topic: Annotated[
+        str | None,
+        typer.Option("--topic", metavar="NAME", help="With --to-kafka: to this topic, without keys, for ingest."),
+    ] = None,
     rate: Annotated[
         float, typer.Option("--rate", min=0, help="With --to-kafka: events per second; 0 is as fast as it goes.")
     ] = 0,
@@ -240,10 +244,12 @@ def generate(
 
     if to_kafka == (out is not None):
         raise UsageError("say where the events go: --out FILE or --to-kafka, one of the two")
+    if topic is not None and not to_kafka:
+        raise UsageError("--topic names a topic of Kafka; it goes with --to-kafka")
     if out is not None:
         to_file(out, events, customers, seed)
     else:
-        to_topic(read_settings(), events, customers, seed, rate)
+        to_topic(read_settings(), events, customers, seed, rate, topic)
 
 
 @app.command()
@@ -263,17 +269,19 @@ def demo(
 def health(
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Directory of the job's state.")] = None,
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="How old the last sign of life may be.")] = 30,
+    ingest: Annotated[bool, typer.Option("--ingest", help="Ask for `sojourn ingest` instead of the job.")] = False,
 ) -> None:
     """Whether the job on a data directory makes progress; exit status 0 or 1, for a container's health check."""
-    from flows.run import ALIVE
+    from flows import ingest_inputs, run
     from flows.settings import read_settings
     from state.clock import wall_ms
     from state.errors import OutsideError
 
-    path = read_settings(data=data).data / ALIVE
+    command = "ingest" if ingest else "run"
+    path = read_settings(data=data).data / (ingest_inputs.ALIVE if ingest else run.ALIVE)
     if not path.exists():
         raise OutsideError(
-            f"{path} is not there: no job has run on this directory; start one with: sojourn run --data {path.parent}"
+            f"{path} is not there: no job has run on this directory; start one with: sojourn {command} --data {path.parent}"
         )
     age_s = wall_ms() / 1000 - path.stat().st_mtime
     if age_s > seconds:

@@ -45,13 +45,16 @@ def to_file(path: Path, events: int, customers: int, seed: int) -> None:
         raise OutsideError(f"{path}: {error.strerror or error}; name a file that can be written") from error
 
 
-def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: float) -> None:
+def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: float, topic: str | None = None) -> None:
     """Produce to the customer log, keyed by customer, as if each event arrived now: weeks of browsing in one sitting.
+
+    With `topic`, to that one and without keys, as most producers do: an input of `sojourn ingest`.
 
     Raises:
         OutsideError: Kafka refuses.
     """
     trouble = Trouble(settings)
+    name = settings.events_topic if topic is None else topic
     wanted = options(settings, trouble, "generate", **{"partitioner": "murmur2_random", "enable.idempotence": True})
     producer = client(Producer, wanted)
     refused: list[str] = []
@@ -70,7 +73,8 @@ def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: f
             line = _moved(line, wall_ms() - at)  # noqa: PLW2901
         while True:
             try:
-                producer.produce(settings.events_topic, line, customer_id or None, on_delivery=delivered)
+                key = customer_id if topic is None else ""
+                producer.produce(name, line, key or None, on_delivery=delivered)
                 break
             except BufferError:
                 producer.poll(0.5)
@@ -85,7 +89,7 @@ def to_topic(settings: Settings, events: int, customers: int, seed: int, rate: f
         raise OutsideError(
             f"{len(refused):,} of {events:,} events were not taken by Kafka at {settings.brokers}: {refused[0]}"
         )
-    tell(f"produced {events:,} events to {settings.events_topic} on {settings.brokers}")
+    tell(f"produced {events:,} events to {name} on {settings.brokers}")
 
 
 def _moved(line: bytes, by_ms: int) -> bytes:

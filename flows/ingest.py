@@ -21,7 +21,7 @@ from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink
 
 from flows.definitions import read_valid
-from flows.ingest_inputs import Held, InputItem, InputReader, Inputs
+from flows.ingest_inputs import ALIVE, Held, InputItem, InputReader, Inputs
 from flows.ingest_topics import IngestTopics, check_marker, new_admin, places, prepare_ingest_topics
 from flows.ingest_writer import DEFINITIONS_NOW, MARKER, KafkaLogSink, LogWriter, Read, marker_topic, transactional_id
 from flows.kafka import Trouble, tell
@@ -36,8 +36,6 @@ from operators.log_reading import TIME
 from state.codec import decode
 from state.errors import OutsideError, UsageError
 from state.ingest import IngestMarker
-
-ALIVE = "ingest-alive"
 
 
 def build(

@@ -32,6 +32,9 @@ HELD_BYTES_MAX = 128 << 20
 WAITING_MAX = 2_000
 """Messages of one input that the client has given and nobody has taken; it is asked for more at a quarter of them."""
 
+ALIVE = "ingest-alive"
+"""File in the data directory that is touched while ingest makes progress (`sojourn health --ingest`)."""
+
 PULSE = "pulse"
 """The name of the part that says nothing but that time passes."""
 

@@ -33,6 +33,7 @@ EPOCH_BYTES_MAX = 128 << 20
 and is about as large as what went in."""
 
 _SIGN_OF_LIFE_S = 1.0
+_COUNT_EVERY_S = 10.0
 
 
 Place = tuple["int | None", int, bool]
@@ -53,6 +54,9 @@ class LogReader:
         self._epoch, self._epoch_bytes = -1, 0
         self._trouble = trouble
         self._alive, self._alive_at = alive, 0.0
+        self.partitions = 0
+        """Of the log, as the job knows it; 0 where nobody has said."""
+        self._counted_at = monotonic_s()
         self._waiting: defaultdict[int, deque[Any]] = defaultdict(deque)
         self._polled_at = 0.0
         self._consumer = client(
@@ -89,6 +93,9 @@ class LogReader:
             if now - self._alive_at > _SIGN_OF_LIFE_S:
                 self._alive_at = now
                 self._alive.touch()
+                if now - self._counted_at > _COUNT_EVERY_S:
+                    self._counted_at = now
+                    self._count()
         if not waiting:
             return []
         messages = list(waiting)
@@ -103,6 +110,23 @@ class LogReader:
             check_message(self.topic, message, self._trouble)
             if message.error() is None:
                 self._waiting[int(message.partition() or 0)].append(message)
+
+    def _count(self) -> None:
+        """Look whether the log has as many partitions as it had: else customers are, from now on, in others than their state.
+
+        Raises:
+            OutsideError: It has not.
+        """
+        try:
+            known = len(self._consumer.list_topics(self.topic, timeout=1.0).topics[self.topic].partitions)
+        except KafkaException:
+            return  # told by `Trouble` if it lasts
+        if known > self.partitions > 0:
+            raise OutsideError(
+                f"{self.topic} has {known} partitions now, and had {self.partitions} when the job began: whoever is sent to "
+                "another one by that is apart from their state; take a new log of that number (another SOJOURN_EVENTS_TOPIC) and an "
+                "empty --data directory"
+            )
 
     def close(self) -> None:
         """Leave the broker."""
@@ -202,7 +226,7 @@ class KafkaLog(FixedPartitionedSource[LogItem, Place]):
     def __init__(self, reader: LogReader, partitions: int) -> None:
         """Read through `reader`."""
         self._reader = reader
-        self._partitions = partitions
+        self._partitions = reader.partitions = partitions
 
     def list_parts(self) -> list[str]:
         """Their numbers, padded, so that their order as text is their order."""

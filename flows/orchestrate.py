@@ -90,12 +90,21 @@ def group_opener(
     memory = StoreMemory(options, stores)
     step = CustomerStep(plan)
     steps = StepsInUse(step)
+    told: list[int] = []
 
     def open_group(group: int, at: Token | None) -> KeyGroup:
         store = KeyGroupStore(directory / f"group-{group:05}", GroupMeta(group=group, groups=groups), memory, at)
         opened = KeyGroup(store, step, steps)
         if store.behind is not None:
             opened.roll_forward(read(store.meta, store.behind.position) if read else ())
+        if not told and opened.differs_from_wanted():
+            from flows.kafka import tell  # noqa: PLC0415 - only a log on Kafka has definitions, and files need no client
+
+            told.append(group)
+            tell(
+                f"the log has other definitions in use ({store.meta.definitions[:8]}) than those of --journeys, and the log's count: to "
+                "change them, start ingest with the new ones"
+            )
         return opened
 
     return open_group

@@ -44,7 +44,7 @@ def change(before: bytes | None, wanted: Workspace) -> Change | None:
     if before is None:
         return _made(wanted)
     known = read_workspace_json(before)
-    if workspace_json(replace(known, older=[])) == workspace_json(replace(wanted, older=[])):
+    if _say_the_same(known, wanted):
         return None
     newest = {journey.journey: journey for journey in wanted.journeys}
     older: dict[tuple[str, int], Journey] = {(one.journey, one.version): one for one in (*known.older, *wanted.older)}
@@ -66,6 +66,16 @@ def change(before: bytes | None, wanted: Workspace) -> Change | None:
             f"{error}; versions that customers may still be inside of must fit, too: {versions}; leave what they read where it is"
         ) from error
     return made
+
+
+def _say_the_same(one: Workspace, other: Workspace) -> bool:
+    """Whether what customers enter is the same in both; older versions aside."""
+    return workspace_json(replace(one, older=[])) == workspace_json(replace(other, older=[]))
+
+
+def say_the_same(one: bytes, other: bytes) -> bool:
+    """Whether what customers enter is the same in two texts of canonical JSON; older versions aside."""
+    return _say_the_same(read_workspace_json(one), read_workspace_json(other))
 
 
 def _latest(older: dict[tuple[str, int], Journey]) -> list[Journey]:

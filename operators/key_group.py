@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from operators.customer_step import CustomerStep
 from operators.decode import decode
+from operators.definitions_change import say_the_same
 from operators.events import Event, Rejected
 from operators.log import LOG_FIELDS, Definitions, LogBatch, LogRecord, record_at
 from operators.log_reading import STAMPED
@@ -86,6 +87,12 @@ class KeyGroup:
             self._use(meta.definitions, text)
         else:
             self._change()
+
+    def differs_from_wanted(self) -> bool:
+        """Whether the log has other definitions in use than the job was started with: the log's count."""
+        meta = self.store.meta
+        text = self.store.definitions(meta.definitions) if meta.definitions_in_log else None
+        return text is not None and not say_the_same(text, self._steps.wanted.plan.text)
 
     def take_piece(self, piece: LogBatch | Definitions) -> list[Out]:
         """Take in the next piece of the group's log, whatever it is; give all that comes out of it."""

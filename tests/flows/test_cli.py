@@ -532,6 +532,11 @@ def test_health_looks_at_the_last_sign_of_life(sojourn: Sojourn, tmp_path: Path)
     assert ended.status == 1
     assert "no progress for 100 s" in check_is_one_line(ended)
     assert sojourn("health", "--seconds", "1000").status == 0
+    ended = sojourn("health", "--ingest")
+    assert ended.status == 1
+    assert "start one with: sojourn ingest --data data" in check_is_one_line(ended)
+    (tmp_path / "data" / "ingest-alive").touch()
+    assert sojourn("health", "--ingest").status == 0
 
 
 def test_check_tells_the_bounds_if_asked(sojourn: Sojourn, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from tests.flows.ingest_world import (
     starter,
     view,
 )
+from tests.kafka.broker import Broker, missing
 from tests.kafka.fixtures import Kafka, needs_real
 
 HOUR = 3_600_000
@@ -350,6 +351,44 @@ def test_a_process_that_wakes_up_after_its_successor_is_fenced(world: World, sta
     eventually(lambda: len(world.events()) + len(world.read(world.rejected)) >= 500, "all", successor.said)
     successor.ends_well()
     check_once(world, sent)
+    check_log(world)
+
+
+def test_a_broker_that_is_killed_and_comes_back_is_waited_for(start: Start) -> None:
+    """Inside of transactions, and while it is away; nothing is lost, nothing is twice."""
+    if missing():
+        pytest.skip(f"needs a broker of its own: {missing()}")
+    with Broker() as broker:
+        world = World(broker.client)
+        topics = [world.create("clicks", 2)]
+        sent = feed(world, topics, range(300))
+        ingest = start(world, *topics)
+        eventually(lambda: len(world.events()) > 0, "it works", ingest.said)
+        for number in (1, 2):
+            sent += feed(world, topics, range(300 * number, 300 * (number + 1)))
+            broker.kill()
+            broker.start()
+            eventually(
+                lambda: len(world.events()) + len(world.read(world.rejected)) >= len(sent),  # noqa: B023 - at once
+                "all are there",
+                ingest.said,
+            )
+        ingest.ends_well()
+        check_once(world, sent)
+        check_log(world)
+
+
+def test_made_up_events_without_keys_go_through_ingest(world: World, start: Start) -> None:
+    """`sojourn generate --to-kafka --topic`: most producers have no key, or another one."""
+    clicks = world.create("clicks", 2)
+    producer = start(
+        world, "--events", "500", "--customers", "20", "--to-kafka", "--topic", clicks, create=False, command="generate"
+    )
+    assert producer.end(None) == 0, producer.said()
+    assert {message.key() for message in world.read(clicks)} == {None}
+    ingest = start(world, clicks)
+    eventually(lambda: len(world.events()) + len(world.read(world.rejected)) == 500, "all are there", ingest.said)
+    ingest.ends_well()
     check_log(world)
 
 

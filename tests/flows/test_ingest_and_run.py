@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from tests.flows.ingest_world import PARTITIONS, WAIT_S_MAX, Start, World, eventually, low, now_ms, starter, view
 from tests.kafka.fixtures import Kafka, needs_real
@@ -198,6 +199,24 @@ def test_journeys_change_in_the_log_while_the_job_runs(world: World, start: Star
     eventually(lambda: len(sent(world, again)) == len(expected), "the log read again", job.said)
     assert sent(world, again) == expected
     job.ends_well()
+    job = run(start, world, nothing, tmp_path / "again", SOJOURN_TOPICS_PREFIX=again, SOJOURN_JOB="again")
+    job.until_it_says("the log has other definitions in use")
+    assert job.said().count("other definitions") == 1
+    job.ends_well()
+
+
+def test_a_log_that_gets_more_partitions_ends_the_job(world: World, start: Start, tmp_path: Path) -> None:
+    """Its producers would send customers to others than their state; the line says what to do."""
+    journeys = write_journeys(tmp_path / "journeys")
+    often = "import flows.kafka_log as l; l._COUNT_EVERY_S = 0.2; from flows.cli import main; main()"
+    job = run(start, world, journeys, tmp_path / "state", script=often)
+    admin = AdminClient({**world.client, "log_level": 0})
+    admin.create_partitions([NewPartitions(world.log, PARTITIONS + 1)])[world.log].result(WAIT_S_MAX)
+    assert job.end(None) == 1
+    assert f"has {PARTITIONS + 1} partitions now, and had {PARTITIONS}" in job.said().splitlines()[-1]
+    job = start(world, "--journeys", journeys, "--data", str(tmp_path / "state"), command="run")
+    assert job.end(None) == 1
+    assert f"has the state of {PARTITIONS} partitions" in job.said().splitlines()[-1]
 
 
 def test_a_mistake_in_the_definitions_is_told_before_anything_is_written(
@@ -213,4 +232,5 @@ def test_a_mistake_in_the_definitions_is_told_before_anything_is_written(
     assert "nowhere is no directory" in ingest.ends_badly()
     ingest = start(world, clicks)
     ingest.until_it_says("no definitions")
+    ingest.until_it_says("ingesting")
     ingest.ends_well()
