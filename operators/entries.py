@@ -62,6 +62,7 @@ def enter(journey: JourneyPlan, match: Match, memory: JourneyMemory, moment: Mom
     if traits is not None and customer.traits is not None:
         zone = moment.customer_zone
         traits.entered(journey.name, customer.traits, match.events[-1], customer.profile, now, zone)
+        moment.renew()
     begin(journey, moment, key, value, match)
     return True
 

@@ -231,6 +231,17 @@ def test_entries_are_counted_and_make_a_segment_a_millisecond_later():
     assert shopper.fact("entered")["at"] == iso(T0 + HOUR + 1)
 
 
+def test_a_journey_that_looks_after_an_entry_counts_it():
+    """At one event, in the order of the names, whether or not the trait was read before."""
+    shopper = Shopper(
+        journey("a", "event: Cart, where: traits.abandoned == 0"),
+        journey("cart", "event: Cart"),
+        journey("z", "event: Cart, where: traits.abandoned == 1"),
+    )
+    shopper.does("Cart")
+    assert [one["journey"] for one in shopper.facts if one["fact"] == "entered"] == ["a", "cart", "z"]
+
+
 # --- exits
 
 
