@@ -7,6 +7,7 @@ at named points of the protocol, on a real Kafka.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,7 @@ from tests.flows.test_run import (
     needs_java,
     place,
 )
+from tests.flows.test_run_workers import held
 from tests.kafka.broker import Broker
 
 __all__ = ["place"]
@@ -131,14 +133,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start jobs, with faults where they are named; what still runs at the end is killed."""
     jobs: list[Job] = []
 
-    def begin(place: Place, *faults: str, data: Path = tmp_path / "data", **more: str) -> Job:
+    def begin(place: Place, *faults: str, workers: int = 1, data: Path = tmp_path / "data", **more: str) -> Job:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SOJOURN_")}
         environment |= place.environment | {"SOJOURN_DATA": str(data)} | more
         output = tmp_path / f"job-{len(jobs)}.txt"
         module = ["tests.faults", *faults, "--"] if faults else ["flows.cli"]
         with output.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", *module, "run", "--allow-create-time"],
+                [sys.executable, "-m", *module, "run", "--allow-create-time", "--workers", str(workers)],
                 cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             )  # fmt: skip
         jobs.append(Job(process, output))
@@ -239,6 +241,43 @@ def _last(customer: str) -> bytes:
 
 def _keys(lines: list[bytes]) -> set[bytes]:
     return {orjson.loads(line)["userId"].encode() for line in lines}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_at_random_with_any_number_of_workers(
+    place: Place, start: Start, stream: Stream, tmp_path: Path, seed: int
+) -> None:
+    """All of it, or one worker, which the supervisor starts again, to die again; while events pour in."""
+    place.create_all(**CREATE_TIME)
+    chance = random.Random(seed)
+    points = (
+        "group: after write",
+        "sink: before freezing",
+        "sink: after produce",
+        "sink: before commit",
+        "sink: after commit",
+    )
+    pieces = 6
+    size = -(-len(stream.lines) // pieces)
+    with Tap(place) as tap:
+        for number in range(pieces):
+            stream.pour(place, stream.lines[number * size : (number + 1) * size])
+            workers = chance.choice((1, 2, 3))
+            fault = f"kill:{chance.choice(points)}:{chance.randrange(2, 6)}"
+            job = start(place, fault, workers=workers, SOJOURN_RESTART_WAIT_S="0.05", SOJOURN_RESTARTS_MAX="2")
+            before = tap.counts().get("journeys.facts", 0)
+            enough = before + chance.randrange(1, 200)
+            eventually(
+                lambda enough=enough, job=job: (  # type: ignore[misc]
+                    tap.poll() or tap.counts().get("journeys.facts", 0) >= enough or job.process.poll() is not None
+                ),
+                "some facts, or an end",
+                also=job.said,
+            )
+            job.process.kill()
+            job.process.wait()
+            eventually(lambda: not held(tmp_path / "data"), "workers of a killed supervisor end by themselves")
+    finish(place, start, stream, workers=2)
 
 
 # --- zombies and brokers -------------------------------------------------------------------------------------------------

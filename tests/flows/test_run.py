@@ -569,7 +569,7 @@ def test_live_equals_replay(place: Place, start: Start, stream: Stream) -> None:
 
 
 def test_kill_9_loses_nothing(place: Place, start: Start, stream: Stream) -> None:
-    """Killed while it works, again and again: nothing is lost, what is repeated is the same, state goes on.
+    """At least once; killed while it works, again and again: nothing is lost, what is repeated is the same, state goes on.
 
     A start has epochs in which nothing came yet, and what Bytewax kept of epochs that the killed job
     did not finish must not come back after them.
@@ -580,7 +580,7 @@ def test_kill_9_loses_nothing(place: Place, start: Start, stream: Stream) -> Non
     kills = 4
     with Tap(place) as tap:
         for number in range(kills + 1):
-            job = start(place, "--allow-create-time", SOJOURN_EPOCH_MS="150")
+            job = start(place, "--allow-create-time", SOJOURN_EPOCH_MS="150", SOJOURN_DELIVERY="at_least_once")
             job.until_it_says("running")
             if number == 0:
                 pouring.start()
