@@ -190,7 +190,7 @@ def test_a_cluster_by_hand(place: Place, start: Start, tmp_path: Path) -> None:
         for job in jobs:
             job.process.terminate()
         for job in jobs:
-            job.ends_well()
+            assert job.end() == 0, job.said()
         tap.drain()
     assert {action["customer_id"] for action in tap.values("actions.email")} == set(everyone)
 
