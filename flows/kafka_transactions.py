@@ -30,7 +30,7 @@ from state.codec import Token, decode, encode
 from state.delivery import Marker, Place, Unsent
 from state.errors import OutsideError, StateError
 
-EPOCH_BYTES_MAX = 512 << 20
+EPOCH_BYTES_MAX = 400 << 20
 """Output of one epoch that a sink holds in memory; up to two epochs are held. SQLite, which keeps the recovery store,
 refuses a value of a billion bytes."""
 
