@@ -155,7 +155,7 @@ class Sum(Kind):
         """The sum, None if 64 bits cannot hold it; and of how many events."""
         if self.window is None:
             events, floats = kept.counts
-            total = sum_of(kept.values) if floats else bounded(sum(int(part) for part in kept.values))
+            total = sum_of(kept.values or [0.0]) if floats else bounded(sum(int(part) for part in kept.values))
             return total, events
         start = self.start(kept, at)
         counts = kept.counts

@@ -143,6 +143,8 @@ def test_sums_are_exact_whatever_the_order():
     for x in (1e16, 0.1, 1, -1e16, 0.1, 0.1):
         customer.does("A", x=x)
     assert customer["a"] == customer["b"] == 1.3
+    none = Customer(a={"sum": "properties.x", "of": "A"}).does("A", x=2.0).does("A", x=-2)
+    assert (none["a"], type(none["a"])) == (0, float)
     whole = Customer(a={"sum": "properties.x", "of": "A"})
     for x in (2**62, -(2**62), 2**53 + 1):
         whole.does("A", x=x)
