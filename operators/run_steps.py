@@ -47,7 +47,7 @@ OVER: Final = "\x00over"
 class Walk:
     """One run on its way, within one moment."""
 
-    __slots__ = ("_match", "_scope", "event", "journey", "moment", "reason", "run", "stored", "went_back")
+    __slots__ = ("_match", "_scope", "event", "ids", "journey", "moment", "reason", "run", "stored", "went_back")
 
     def __init__(
         self, journey: JourneyPlan, moment: Moment, run: Run, event: Event | None, stored: bool = True
@@ -70,16 +70,13 @@ class Walk:
         self._match: Match | None = None
         self._scope: dict[str, Any] | None = None
         self.went_back = False
+        self.ids: dict[str, Any] = {"journey": journey.name, "version": run.version, "instance": run.instance}
+        """What every record about the run carries."""
 
     def begin(self, match: Match) -> None:
         """Walk from the first step on."""
         self._match = match
         self.go(self.journey.first)
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """What every record about the run carries."""
-        return {"journey": self.journey.name, "version": self.run.version, "instance": self.run.instance}
 
     def tell(self, fact: str, **details: object) -> None:
         """Tell a fact about the run."""

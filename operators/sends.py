@@ -36,7 +36,8 @@ def send(walk: "Walk", step: SendPlan) -> None:
     except TemplateError as error:
         walk.tell("withheld", step=step.step, channel=channel, gate="template", then="dropped", error=str(error))
         return
-    _expose(walk, step)
+    if run.arms or walk.journey.control:
+        _expose(walk, step)
     if run.is_control:
         walk.tell("withheld", step=step.step, channel=channel, gate="control", then="dropped")
         return
