@@ -205,6 +205,35 @@ def test_journeys_change_in_the_log_while_the_job_runs(world: World, start: Star
     job.ends_well()
 
 
+def test_heartbeats_and_changes_in_a_log_that_its_producers_write(world: World, start: Start, tmp_path: Path) -> None:
+    """Time passes although nobody does anything more, and journeys change, beside producers that key by customer."""
+    journeys = write_journeys(tmp_path / "journeys", timeout="1s")
+
+    def produce(prefix: str) -> None:
+        producer = Producer({**world.client, "partitioner": "murmur2_random", "log_level": 0})
+        for number in range(8):
+            producer.produce(world.log, cart(f"{prefix}-{number}", now_ms()), f"{prefix}-{number}")
+        assert producer.flush(WAIT_S_MAX) == 0
+
+    ingest = start(world, "--heartbeats-only", "--journeys", journeys)
+    ingest.until_it_says("ingesting")
+    job = run(start, world, shutil.copytree(journeys, tmp_path / "job"), tmp_path / "state")
+    produce("one")
+    expected = {f"one-{number}": (1, "remind") for number in range(8)}
+    eventually(lambda: len(sent(world)) == len(expected), "all are reminded", job.said)
+    ingest.ends_well()
+    write_journeys(tmp_path / "journeys", version=2, template="other", timeout="1s")
+    ingest = start(world, "--heartbeats-only", "--journeys", journeys)
+    ingest.until_it_says("ingesting")
+    produce("two")
+    expected |= {f"two-{number}": (2, "other") for number in range(8)}
+    eventually(lambda: len(sent(world)) == len(expected), "and by the new ones", job.said)
+    assert sent(world) == expected
+    job.ends_well()
+    ingest.ends_well()
+    assert all("sojourn-time" not in dict(message.headers() or []) for message in world.read(world.log))
+
+
 def test_a_log_that_gets_more_partitions_ends_the_job(world: World, start: Start, tmp_path: Path) -> None:
     """Its producers would send customers to others than their state; the line says what to do."""
     journeys = write_journeys(tmp_path / "journeys")
