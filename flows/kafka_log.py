@@ -15,6 +15,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from flows.guard import ends_process
 from flows.kafka import Trouble, client, options
+from flows.observed import SILENCE, Listener, Read
 from flows.settings import Settings
 from operators.log import LogItem, Tick
 from operators.log_clock import LogClock
@@ -44,8 +45,16 @@ partition. None where nothing has been read."""
 class LogReader:
     """The consumer of one process, and the messages that it has for each partition."""
 
-    def __init__(self, settings: Settings, trouble: Trouble, stopping: Callable[[], bool], alive: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        trouble: Trouble,
+        stopping: Callable[[], bool],
+        alive: Path,
+        listener: Listener = SILENCE,
+    ) -> None:
         """Connect; partitions are added as the engine builds them."""
+        self._listener = listener
         self.topic = settings.events_topic
         self.stopping = stopping
         self.proves = settings.delivery == "exactly_once"
@@ -127,6 +136,11 @@ class LogReader:
                 "another one by that is apart from their state; take a new log of that number (another SOJOURN_EVENTS_TOPIC) and an "
                 "empty --data directory"
             )
+
+    def epoch_ended(self, partition: int, offset: int | None, now: int) -> None:
+        """Tell how far a partition is read, and how far it goes as the client knows it."""
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), cached=True)
+        self._listener.read(Read(partition, max(low, 0) if offset is None else offset, max(high, 0), now))
 
     def close(self) -> None:
         """Leave the broker."""
@@ -211,6 +225,7 @@ class _Partition(StatefulSourcePartition[LogItem, Place]):
     def snapshot(self) -> Place:
         """Where to go on; and a new epoch begins."""
         self._epoch += 1
+        self._reader.epoch_ended(self._partition, self._next, self._clock.now)
         return (self._next, self._clock.now, self._clock.is_stamped)
 
 

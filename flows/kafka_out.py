@@ -9,15 +9,17 @@ from collections.abc import Callable
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import KafkaError, Producer
-from confluent_kafka import Message as Sent
+from confluent_kafka import Message as Delivered
 
 from flows.guard import ends_process
 from flows.kafka import Patience, Trouble, client, options
 from flows.kafka_messages import Messages
 from flows.markers import read_marker, transactional_id
+from flows.observed import SILENCE, Listener, Sent
 from flows.settings import Settings
 from flows.transactions import PRODUCER, Transactions
 from operators.key_group import Told
+from operators.records import ACTIONS
 from state.codec import decode, encode
 from state.delivery import Message, Unsent
 from state.errors import OutsideError
@@ -27,8 +29,18 @@ class _Sink(StatefulSinkPartition[Told, bytes]):
     """One producer."""
 
     def __init__(
-        self, settings: Settings, trouble: Trouble, stopping: Callable[[], bool], part: str, resume: bytes | None
+        self,
+        settings: Settings,
+        trouble: Trouble,
+        stopping: Callable[[], bool],
+        part: str,
+        resume: bytes | None,
+        listener: Listener,
     ) -> None:
+        self._listener = listener
+        self._actions: list[bytes] = []  # that the broker has, and nobody was told of
+        self._actions_prefix = settings.topics_prefix + ACTIONS
+        self._records = 0
         self._settings = settings
         self._trouble = trouble
         self._stopping = stopping
@@ -61,6 +73,7 @@ class _Sink(StatefulSinkPartition[Told, bytes]):
             self._messages.add(told.records)
         self._produce(self._messages.take(with_profiles=False))
         self._producer.poll(0)
+        self._tell_delivered()
 
     def _produce(self, messages: list[Message]) -> None:
         for message in messages:
@@ -77,9 +90,18 @@ class _Sink(StatefulSinkPartition[Told, bytes]):
                 except BufferError:  # the client's queue is full: wait for the broker to take some
                     self._wait(lambda: self._producer.poll(0.5))
 
-    def _delivered(self, error: KafkaError | None, message: Sent) -> None:
+    def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
         if error is not None:
             self._refused, self._refused_topic = error, str(message.topic())
+            return
+        self._records += 1
+        if str(message.topic()).startswith(self._actions_prefix):
+            self._actions.append(message.value() or b"")
+
+    def _tell_delivered(self) -> None:
+        if self._records:
+            self._listener.sent(Sent(None, self._records, self._actions))
+            self._actions, self._records = [], 0
 
     def _wait(self, call: Callable[[], int]) -> int:
         left = call()
@@ -102,6 +124,7 @@ class _Sink(StatefulSinkPartition[Told, bytes]):
                     f"stopped while Kafka at {self._settings.brokers} did not answer: {len(self._producer):,} records were not sent; "
                     "the next start sends them"
                 )
+        self._tell_delivered()
         return encode(Unsent(self._seq))
 
     @ends_process
@@ -113,8 +136,16 @@ class _Sink(StatefulSinkPartition[Told, bytes]):
 class KafkaOut(FixedPartitionedSink[Told, bytes]):
     """A fixed number of producers; a key group keeps to one of them."""
 
-    def __init__(self, settings: Settings, trouble: Trouble, stopping: Callable[[], bool], parts: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        trouble: Trouble,
+        stopping: Callable[[], bool],
+        parts: int,
+        listener: Listener = SILENCE,
+    ) -> None:
         """Produce to the broker of `settings`."""
+        self._listener = listener
         self._settings, self._trouble, self._stopping, self._parts = settings, trouble, stopping, parts
 
     def list_parts(self) -> list[str]:
@@ -128,4 +159,4 @@ class KafkaOut(FixedPartitionedSink[Told, bytes]):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _Sink:
         """One of them."""
         build = ends_process(_Sink)
-        return build(self._settings, self._trouble, self._stopping, for_part, resume_state)
+        return build(self._settings, self._trouble, self._stopping, for_part, resume_state, self._listener)

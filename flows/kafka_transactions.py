@@ -23,9 +23,12 @@ from flows.kafka import Trouble
 from flows.kafka_messages import Messages
 from flows.kafka_out import KafkaOut
 from flows.markers import markers_topic, read_marker, transactional_id
+from flows.observed import Listener, Sent
 from flows.settings import Settings
 from flows.transactions import Transactions
 from operators.key_group import Told
+from operators.records import ACTIONS
+from state.clock import monotonic_s
 from state.codec import Token, decode, encode
 from state.delivery import Marker, Place, Unsent
 from state.errors import OutsideError, StateError
@@ -39,8 +42,15 @@ class _Sink(StatefulSinkPartition[Told, bytes]):
     """One transactional producer."""
 
     def __init__(
-        self, settings: Settings, trouble: Trouble, stopping: Callable[[], bool], part: str, resume: bytes | None
+        self,
+        settings: Settings,
+        trouble: Trouble,
+        stopping: Callable[[], bool],
+        part: str,
+        resume: bytes | None,
+        listener: Listener,
     ) -> None:
+        self._listener = listener
         self._settings = settings
         self._trouble = trouble
         self._stopping = stopping
@@ -80,7 +90,7 @@ class _Sink(StatefulSinkPartition[Told, bytes]):
             StateError: The recovery store and the markers are not of one run.
         """
         way_out = (
-            f"restore the data directory that goes with {self._topic}, or rebuild the state from the log; another name for "
+            f"restore the data directory that goes with {self._topic}, or make it anew (sojourn state rebuild); another name for "
             "the job (SOJOURN_JOB) begins anew and sends everything again"
         )
         data, place = self._settings.data, f"{self._topic} [{self._number}]"
@@ -152,6 +162,7 @@ class _Sink(StatefulSinkPartition[Told, bytes]):
         """
         transactions, prefix = self._transactions, self._settings.topics_prefix
         points.reached("sink: before begin")
+        began = monotonic_s()
         transactions.begin()
         for message in unsent.messages:
             transactions.produce(prefix + message.topic, message.value, message.key, message.headers)
@@ -162,6 +173,9 @@ class _Sink(StatefulSinkPartition[Told, bytes]):
         points.reached("sink: before commit")
         transactions.commit()
         points.reached("sink: after commit")
+        if unsent.messages:
+            actions = [message.value for message in unsent.messages if message.topic.startswith(ACTIONS)]
+            self._listener.sent(Sent(monotonic_s() - began, len(unsent.messages), actions))
 
 
 class KafkaTransactions(KafkaOut):
@@ -170,4 +184,4 @@ class KafkaTransactions(KafkaOut):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _Sink:  # type: ignore[override]
         """One of them, from what the recovery store has of it."""
         build = ends_process(_Sink)
-        return build(self._settings, self._trouble, self._stopping, for_part, resume_state)
+        return build(self._settings, self._trouble, self._stopping, for_part, resume_state, self._listener)

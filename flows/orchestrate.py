@@ -29,6 +29,7 @@ from operators.key_group_logic import KeyGroupLogic
 from operators.log import Definitions, LogBatch, LogItem, Tick
 from operators.plan import Plan
 from operators.steps_in_use import StepsInUse
+from state.clock import monotonic_s
 from state.codec import Token
 from state.customer import GroupMeta
 from state.store import KeyGroupStore, StoreMemory, StoreOptions
@@ -36,21 +37,30 @@ from state.store import KeyGroupStore, StoreMemory, StoreOptions
 OpenGroup = Callable[[int, "Token | None"], KeyGroup]
 
 
+Committed = Callable[[KeyGroup, float], None]
+"""Called when a key group has ended an epoch on disk, with the seconds that took."""
+
+
 def build(
     source: FixedPartitionedSource[LogItem, Any],
     open_group: OpenGroup,
     sink: FixedPartitionedSink[Told, Any],
+    committed: Committed = lambda _group, _seconds: None,
 ) -> Dataflow:
     """The dataflow between a source of the log and a sink."""
     flow = Dataflow("orchestrate")
     log = op.input("log", flow, source)
-    told = op.stateful_batch("customers", log, lambda resume: _Logic(ends_process(open_group), resume))
+    told = op.stateful_batch("customers", log, lambda resume: _Logic(ends_process(open_group), resume, committed))
     op.output("out", told, sink)
     return flow
 
 
 class _Logic(KeyGroupLogic):
     """The logic of `operators`, with errors of the outside world (a full disk) ending the process."""
+
+    def __init__(self, open_group: OpenGroup, resume: bytes | None, committed: Committed) -> None:
+        super().__init__(open_group, resume)
+        self._committed = committed
 
     @ends_process
     def on_batch(self, values: list[LogBatch | Definitions | Tick]) -> tuple[Iterable[Told], bool]:
@@ -59,8 +69,11 @@ class _Logic(KeyGroupLogic):
     @ends_process
     def snapshot(self) -> bytes:
         points.reached("group: before write")
+        began = monotonic_s()
         token = super().snapshot()
         points.reached("group: after write")
+        assert self._group is not None  # noqa: S101 - it has just been committed
+        self._committed(self._group, monotonic_s() - began)
         return token
 
 
@@ -74,8 +87,18 @@ ReadStretch = Callable[[GroupMeta, int], Iterable["LogBatch | Definitions"]]
 """The log again for a group that is behind: from where its meta says up to a position."""
 
 
+Restore = Callable[[int, "Token | None", Path], object]
+"""(group, where the dataflow goes on from, the group's directory)"""
+
+
 def group_opener(
-    plan: Plan, directory: Path, groups: int, options: StoreOptions, stores: int, read: ReadStretch | None = None
+    plan: Plan,
+    directory: Path,
+    groups: int,
+    options: StoreOptions,
+    stores: int,
+    read: ReadStretch | None = None,
+    restore: Restore = lambda _group, _at, _to: None,
 ) -> OpenGroup:
     """How a key group is opened: its store in `directory`, the step of `plan`.
 
@@ -86,6 +109,7 @@ def group_opener(
         options: Memory and durability of the stores.
         stores: How many of them this process will open, about.
         read: Reads the log again where a store is behind; without it, such a store is refused.
+        restore: Called before a group is opened; brings its directory back where it is lost.
     """
     memory = StoreMemory(options, stores)
     step = CustomerStep(plan)
@@ -93,7 +117,9 @@ def group_opener(
     told: list[int] = []
 
     def open_group(group: int, at: Token | None) -> KeyGroup:
-        store = KeyGroupStore(directory / f"group-{group:05}", GroupMeta(group=group, groups=groups), memory, at)
+        path = directory / f"group-{group:05}"
+        restore(group, at, path)
+        store = KeyGroupStore(path, GroupMeta(group=group, groups=groups), memory, at)
         opened = KeyGroup(store, step, steps)
         if store.behind is not None:
             opened.roll_forward(read(store.meta, store.behind.position) if read else ())

@@ -3,6 +3,7 @@
     DATA/lock                    one job at a time (`flows.data_lock`)
     DATA/alive                   touched while the job makes progress (`sojourn health`)
     DATA/log.json                which log the state is of
+    DATA/checkpoints/            of the key groups (`flows.checkpoints`)
     DATA/recovery/               Bytewax's recovery store: the epoch, the log's offsets, the groups' tokens
     DATA/state/group-00000/ ...  a RocksDB for each key group
 
@@ -21,6 +22,7 @@ from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
+from flows.checkpoints import Checkpoints, copies_of
 from flows.data_lock import locked, locked_as_member, one_at_a_time
 from flows.definitions import load_plan
 from flows.kafka import Trouble, tell
@@ -28,6 +30,7 @@ from flows.kafka_log import KafkaLog, LogReader
 from flows.kafka_out import KafkaOut
 from flows.kafka_topics import Log, prepare_topics, sinks_of
 from flows.kafka_transactions import KafkaTransactions
+from flows.observed import SILENCE, GroupCommitted, Listener
 from flows.orchestrate import build, group_opener, spare_the_collector
 from flows.roll_forward import Stretches
 from flows.settings import Settings
@@ -115,61 +118,89 @@ def prepare(settings: Settings, create_topics: bool, stop: Stop) -> tuple[Plan, 
     plan = load_plan(settings.journeys)
     log = prepare_topics(settings, plan.channels, create_topics, Trouble(settings), stop)
     with one_at_a_time(settings.data):
-        _check_log(settings.data, log, sinks_of(settings, log.partitions))
+        check_log(settings.data, log, sinks_of(settings, log.partitions))
         _prepare_recovery(settings)
     return plan, log
 
 
 def work(settings: Settings, plan: Plan, partitions: int, stop: Stop, member: Member | None = None) -> None:
     """Be one worker, until the job is stopped."""
-    flow, groups, reader = _flow(settings, plan, partitions, stop)
+    job = _Worker(settings, plan, partitions, stop, member)
     spare_the_collector()
     cluster: dict[str, Any] = {"process_id": member.number, "addresses": list(member.addresses)} if member else {}
     try:
         cli_main(
-            flow,
+            job.flow,
             epoch_interval=timedelta(milliseconds=settings.epoch_ms),
             recovery_config=RecoveryConfig(settings.data / "recovery", timedelta(0)),
             **cluster,
         )
     except BaseException as error:
-        if "thread panic" in str(
-            error
-        ):  # of the threads that talk to the others: Rust's PanicException, which has no name here
+        if "thread panic" in str(error):  # Rust's PanicException, which has no name here, of the talk with the others
             raise OutsideError(
                 "another process of the cluster is gone; start all of them again, they go on from the last epoch"
             ) from error
         raise
-    for group in groups:
-        group.store.close(flush=True)
-    reader.close()
+    job.close()
 
 
 def live_flow(settings: Settings, create_topics: bool, stop: Stop) -> Dataflow:
     """The live dataflow, for whoever runs it by Bytewax's own command."""
     plan, log = prepare(settings, create_topics, stop)
-    return _flow(settings, plan, log.partitions, stop)[0]
+    return _Worker(settings, plan, log.partitions, stop).flow
 
 
-def _flow(settings: Settings, plan: Plan, partitions: int, stop: Stop) -> tuple[Dataflow, list[KeyGroup], LogReader]:
-    """The live dataflow; the list fills with the key groups as they are opened."""
-    options = StoreOptions(cache_bytes_max=settings.cache_mb << 20)
-    trouble, stores = Trouble(settings), -(-partitions // settings.workers)
-    read = Stretches(settings, trouble).read
-    open_group = group_opener(plan, settings.data / "state", partitions, options, stores, read)
-    opened: list[KeyGroup] = []
+class _Worker:
+    """The live dataflow of one worker, and what must be closed behind it."""
 
-    def open_and_note(group: int, at: Token | None) -> KeyGroup:
-        opened.append(open_group(group, at))
-        return opened[-1]
+    def __init__(
+        self, settings: Settings, plan: Plan, partitions: int, stop: Stop, member: Member | None = None
+    ) -> None:
+        trouble, workers = Trouble(settings), len(member.addresses) if member else 1
+        self._checkpoints = Checkpoints(
+            settings.data, partitions, settings.checkpoint_every_s, settings.checkpoints_kept, copies_of(settings)
+        )
+        self._listener: Listener = SILENCE
+        if settings.metrics_port:
+            from flows.metrics import Metrics, serve  # noqa: PLC0415 - only then needed
 
-    reader = LogReader(settings, trouble, stop, settings.data / ALIVE)
-    kind = KafkaTransactions if settings.delivery == "exactly_once" else KafkaOut
-    sink = kind(settings, trouble, stop, sinks_of(settings, partitions))
-    return build(KafkaLog(reader, partitions), open_and_note, sink), opened, reader
+            self._listener = Metrics(settings.data / "state")
+            serve(settings.metrics_port + (member.number if member else 0), settings.metrics_address)
+        self._open = group_opener(
+            plan, settings.data / "state", partitions, StoreOptions(cache_bytes_max=settings.cache_mb << 20),
+            stores=-(-partitions // workers), read=Stretches(settings, trouble).read, restore=self._checkpoints.restore,
+        )  # fmt: skip
+        self._opened: list[KeyGroup] = []
+        self._reader = LogReader(settings, trouble, stop, settings.data / ALIVE, self._listener)
+        kind = KafkaTransactions if settings.delivery == "exactly_once" else KafkaOut
+        sink = kind(settings, trouble, stop, sinks_of(settings, partitions), self._listener)
+        self.flow = build(KafkaLog(self._reader, partitions), self._open_and_note, sink, self._committed)
+
+    def _open_and_note(self, group: int, at: Token | None) -> KeyGroup:
+        self._opened.append(self._open(group, at))
+        return self._opened[-1]
+
+    def _committed(self, group: KeyGroup, seconds: float) -> None:
+        """A key group has ended an epoch."""
+        store, meta = group.store, group.store.meta
+        self._checkpoints.committed(store)
+        self._listener.committed(
+            GroupCommitted(
+                meta.group, seconds, meta.position, store.loaded, store.missed, store.timers_waiting(),
+                dict(meta.counts), dict(meta.rejected),
+                {journey: dict(channels) for journey, channels in meta.actions.items()},
+            )
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Give everything back, in good order."""
+        for group in self._opened:
+            group.store.close(flush=True)
+        self._reader.close()
+        self._checkpoints.close()
 
 
-def _check_log(data: Path, log: Log, sinks: int) -> None:
+def check_log(data: Path, log: Log, sinks: int) -> None:
     """Remember which log the state is of; refuse another: its positions, or its key groups, mean something else."""
     path = data / LOG
     if not path.exists():
@@ -202,8 +233,8 @@ def _prepare_recovery(settings: Settings) -> None:
         return
     if state.is_dir() and any(state.iterdir()):
         raise StateError(
-            f"{recovery} is missing, but {state} has state: without it nobody knows what was sent; restore it from a backup, or "
-            "start with an empty --data directory to build the state anew from the log"
+            f"{recovery} is missing, but {state} has state: without it nobody knows how far the job is; restore it from a backup, or "
+            "make both anew from the log: sojourn state rebuild"
         )
     recovery.mkdir(parents=True, exist_ok=True)
     init_db_dir(recovery, settings.recovery_partitions)

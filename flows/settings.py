@@ -86,6 +86,21 @@ class Settings(BaseSettings):
         le=64,
         description="Files of the recovery store, when it is created: so many workers write it side by side",
     )
+    checkpoint_every_s: float = Field(
+        600.0, ge=0, description="How often each key group makes a checkpoint; 0 is never"
+    )
+    checkpoints_kept: int = Field(2, ge=1, le=100, description="Checkpoints of each key group, here and in the copies")
+    checkpoint_copies: str = Field(
+        "",
+        description="Where checkpoints are copied to: a directory, s3://BUCKET/PREFIX, gs://..., az://...; empty is nowhere",
+    )
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65_000,
+        description="Where Prometheus asks the first worker, the next ones at the next ports; 0 is nowhere",
+    )
+    metrics_address: str = Field("127.0.0.1", description="On which of the machine's addresses; 0.0.0.0 is all of them")
     restarts_max: int = Field(8, ge=0, description="How often in a row workers that died are started again")
     restart_wait_s: float = Field(1.0, ge=0, description="The rest before the first such start; doubled each time")
     restart_wait_s_max: float = Field(60.0, ge=0, description="The longest rest")

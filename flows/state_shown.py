@@ -25,7 +25,7 @@ def inspect(directory: Path) -> list[GroupLook]:
     """
     looks = []
     for path in group_directories(directory):
-        with tempfile.TemporaryDirectory(prefix="sojourn-look-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="sojourn-look-", ignore_cleanup_errors=True) as scratch:
             looks.append(look(path, Path(scratch)))
     return looks
 
@@ -86,12 +86,12 @@ def find_customer(directory: Path, customer_id: str) -> tuple[GroupMeta, Custome
         StateError: There is no state, it cannot be read, or it does not know the customer.
     """
     paths = group_directories(directory)
-    with tempfile.TemporaryDirectory(prefix="sojourn-look-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="sojourn-look-", ignore_cleanup_errors=True) as scratch:
         groups = look(paths[0], Path(scratch)).meta.groups
     group = group_of(customer_id.encode(), groups)
     for path in paths:
         if path.name == f"group-{group:05}":
-            with tempfile.TemporaryDirectory(prefix="sojourn-look-") as scratch:
+            with tempfile.TemporaryDirectory(prefix="sojourn-look-", ignore_cleanup_errors=True) as scratch:
                 meta, customer = look_at_customer(path, customer_id, Path(scratch))
             if customer is not None:
                 return meta, customer

@@ -132,4 +132,5 @@ def _opened(path: Path, scratch: Path) -> Iterator[Rdict]:
 def _options() -> Options:
     options = Options(raw_mode=True)
     options.set_keep_log_file_num(1)
+    options.set_max_open_files(64)  # a look at many groups must not run into the limit of the process
     return options

@@ -16,6 +16,7 @@ from pathlib import Path
 from rocksdict import (
     BlockBasedOptions,
     Cache,
+    Checkpoint,
     DBCompressionType,
     Options,
     Rdict,
@@ -159,6 +160,8 @@ class KeyGroupStore:
         self._old: dict[str, Kept] = {}
         self._young_bytes = 0
         self._young_bytes_max = memory.cache_bytes_max_each // 2
+        self.loaded = self.missed = 0
+        """Customers that were looked up, and those of them that had to be read from disk. For metrics."""
         try:
             self._open_at(fresh, at)
         except BaseException:
@@ -231,6 +234,8 @@ class KeyGroupStore:
                     continue
                 self._remember(kept)
             found[customer_id] = kept
+        self.loaded += len(customer_ids)
+        self.missed += len(missing)
         if missing:
             stored = self._customers.get([customer_id.encode() for customer_id in missing]) or ()
             for customer_id, value in zip(missing, stored, strict=True):
@@ -327,9 +332,24 @@ class KeyGroupStore:
             assert isinstance(key, bytes)  # noqa: S101 - in raw mode all are
             yield key
 
+    def timers_waiting(self) -> int:
+        """Customers with a timer, as RocksDB estimates it without counting."""
+        return self._timers.property_int_value("rocksdb.estimate-num-keys") or 0
+
     def token(self) -> Token:
         """Where the group stands now."""
         return Token(self.meta.group, self.meta.position, self.meta.fired_through)
+
+    def checkpoint(self, path: Path) -> None:
+        """Make a checkpoint of what the last `commit` left, in the new directory `path`: hard links on the same disk.
+
+        Raises:
+            StateError: It cannot be made.
+        """
+        try:
+            Checkpoint(self._db).create_checkpoint(str(path))
+        except Exception as error:
+            raise StateError(f"{path}: RocksDB cannot make a checkpoint: {error}; {_advice(str(error))}") from error
 
     def close(self, flush: bool = False) -> None:
         """Give the directory back. What was not committed is forgotten; `flush` writes what RocksDB has in memory alone."""

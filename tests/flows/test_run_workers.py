@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,6 +168,51 @@ def test_a_stopped_worker_of_a_killed_supervisor_keeps_others_away(place: Place,
     job = start(place, "--workers", "2")
     job.until_it_says("running")
     job.ends_well()
+
+
+@pytest.mark.parametrize("gone", ["some", "all", "machine"])
+def test_groups_that_are_lost_come_back_from_checkpoints(
+    place: Place, start: Start, stream: Stream, tmp_path: Path, gone: str
+) -> None:
+    """One directory, or all of them, or with the checkpoints beside them: what came out is that of a replay."""
+    place.create_all(**CREATE_TIME)
+    half = len(stream.lines) // 2
+    replace(stream, lines=stream.lines[:half]).produce(place)
+    rest = iter(stream.lines[half:])
+    data = tmp_path / "data"
+    settings = {
+        "SOJOURN_EPOCH_MS": "100",
+        "SOJOURN_CHECKPOINT_EVERY_S": "0.2",
+        "SOJOURN_CHECKPOINT_COPIES": str(tmp_path / "copies"),
+    }
+    with Tap(place) as tap:
+        job = start(place, "--allow-create-time", "--workers", "2", **settings)
+        copied = [tmp_path / "copies" / f"group-{number:05}" for number in range(test_run.PARTITIONS)]
+
+        def two_of_each() -> bool:  # that there is a second one means that the epoch of the first is durable
+            replace(stream, lines=[*itertools.islice(rest, 20)]).produce(place)
+            return all(len([*each.glob("*.json")]) > 1 for each in copied)
+
+        tap.until(two_of_each, "two checkpoints of each", job)
+        job.end(signal.SIGKILL)
+        eventually(lambda: not held(data), "the workers are gone")
+        for path in (data / "state").iterdir():
+            if gone != "some" or path.name == "group-00001":
+                shutil.rmtree(path)
+        if gone == "machine":
+            shutil.rmtree(data / "checkpoints")
+        job = start(place, "--allow-create-time", **settings)
+        job.until_it_says("running")
+        replace(stream, lines=[*rest]).produce(place)
+        wanted = set(stream.facts)
+        tap.until(lambda: {m.value() for m in tap.messages["journeys.facts"]} >= wanted, "all facts", job)
+        job.ends_well()
+        tap.drain()
+    words = "fetching the copy of the checkpoint" if gone == "machine" else "going on from the checkpoint"
+    assert job.said().count(words) == (1 if gone == "some" else test_run.PARTITIONS)
+    assert {message.value() for message in tap.messages["actions.email"]} == set(stream.actions)
+    assert {message.value() for message in tap.messages["journeys.facts"]} == wanted
+    assert {m.key().decode(): m.value() for m in tap.messages["profiles"]} == stream.profiles
 
 
 def test_a_cluster_by_hand(place: Place, start: Start, tmp_path: Path) -> None:
