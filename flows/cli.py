@@ -309,6 +309,29 @@ def inspect(
         show_inspect(looks, directory)
 
 
+@state_app.command()
+def rebuild(
+    journeys: Annotated[
+        Path | None, typer.Option("--journeys", metavar="DIR", help="Directory of the definitions.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Directory of the job's state.")] = None,
+    allow_create_time: Annotated[
+        bool, typer.Option(help="Take a log that has its producers' times (CreateTime).")
+    ] = False,
+) -> None:
+    """Make state and recovery store anew from the log, up to what was sent, and send nothing.
+
+    For a data directory that is lost, damaged, or older than the output. Stop the job first; the settings are the job's.
+    """
+    from flows.rebuild import rebuild as rebuild_state
+    from flows.settings import read_settings
+    from flows.show import show_positions
+
+    settings = read_settings(journeys=journeys, data=data, allow_create_time=allow_create_time or None)
+    with show_positions("rebuild") as watch:
+        rebuild_state(settings, watch)
+
+
 @app.command()
 def profile(
     customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")],

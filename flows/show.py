@@ -1,7 +1,7 @@
 """What a person sees while something runs and when it is done: a progress bar on a terminal, plain lines elsewhere."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,3 +84,23 @@ def show_summary(summary: Summary, out: Path) -> None:
     table.add_row("events/s", f"{values['events_per_second']:,}")
     table.add_row("peak memory", f"{values['memory_bytes_peak'] / 1e6:,.0f} MB")
     Console().print(table)
+
+
+@contextmanager
+def show_positions(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows how far something is that goes through positions of the log; gives what it calls with (done, all)."""
+    started = last = monotonic_s()
+    if sys.stderr.isatty():
+        columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()]
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, total=total, completed=done)
+        return
+
+    def watch(done: int, total: int) -> None:
+        nonlocal last
+        if monotonic_s() - last > _LINE_EVERY_S:
+            last = monotonic_s()
+            tell(f"{what}: {done:,} of {total:,} positions, {done / (last - started):,.0f}/s")
+
+    yield watch
