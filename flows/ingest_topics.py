@@ -167,7 +167,7 @@ def check_marker(settings: Settings, marker: IngestMarker, found: IngestTopics, 
             f"{log} has {found.partitions} partitions, and ingest began with {marker.partitions}: customers would move to other "
             f"partitions than their events and state; make a new log of {found.partitions} (another SOJOURN_EVENTS_TOPIC with "
             f"SOJOURN_PARTITIONS={found.partitions}), into which ingest reads its inputs anew, and run the job on it with an empty --data "
-            "directory"
+            "directory and another SOJOURN_JOB"
         )
     if marker.topic_id and found.topic_id and marker.topic_id != found.topic_id:
         raise OutsideError(

@@ -17,6 +17,9 @@ from state.errors import OutsideError
 
 _ASK_EVERY_S = 2.0
 
+ANEW = "begin anew: an empty --data directory and another SOJOURN_JOB, under which everything in the log is decided and sent again"
+"""The way out where the state is of no use any more. Under the old name, the markers refuse it."""
+
 _WILL_NOT_MEND = (
     KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own codes have public names with an underscore
     KafkaError._SSL,  # noqa: SLF001

@@ -14,7 +14,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from flows.guard import ends_process
-from flows.kafka import Trouble, client, options
+from flows.kafka import ANEW, Trouble, client, options
 from flows.observed import SILENCE, Listener, Read
 from flows.settings import Settings
 from operators.log import LogItem, Tick
@@ -133,8 +133,8 @@ class LogReader:
         if known > self.partitions > 0:
             raise OutsideError(
                 f"{self.topic} has {known} partitions now, and had {self.partitions} when the job began: whoever is sent to "
-                "another one by that is apart from their state; take a new log of that number (another SOJOURN_EVENTS_TOPIC) and an "
-                "empty --data directory"
+                "another one by that is apart from their state; take a new log of that number (another SOJOURN_EVENTS_TOPIC), an "
+                "empty --data directory and another SOJOURN_JOB"
             )
 
     def epoch_ended(self, partition: int, offset: int | None, now: int) -> None:
@@ -162,7 +162,7 @@ def check_message(topic: str, message: Any, trouble: Trouble) -> None:
     if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
         raise OutsideError(
             f"{topic} [{message.partition()}]: the position to go on from is not in the log any more ({error.str()}): "
-            "retention took it, or the topic was made anew; restore the topic, or start with an empty --data directory"
+            f"retention took it, or the topic was made anew; restore the topic, or {ANEW}"
         )
     if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED):
         raise OutsideError(

@@ -11,6 +11,7 @@ State and recovery store belong together: state may be one epoch ahead, and goes
 processes work on them may change from start to start: groups go where Bytewax deals them.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +26,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from flows.checkpoints import Checkpoints, copies_of
 from flows.data_lock import locked, locked_as_member, one_at_a_time
 from flows.definitions import load_plan
-from flows.kafka import Trouble, tell
+from flows.kafka import ANEW, Trouble, tell
 from flows.kafka_log import KafkaLog, LogReader
 from flows.kafka_out import KafkaOut
 from flows.kafka_topics import Log, prepare_topics, sinks_of
@@ -205,10 +206,12 @@ def check_log(data: Path, log: Log, sinks: int) -> None:
     path = data / LOG
     if not path.exists():
         known = {"topic": log.topic, "partitions": log.partitions, "topic_id": log.topic_id, "sinks": sinks}
-        path.write_bytes(orjson.dumps(known))
+        unfinished = data / f"{LOG}.new"
+        unfinished.write_bytes(orjson.dumps(known))
+        os.replace(unfinished, path)
         return
     known = orjson.loads(path.read_bytes())
-    way_out = "go back to that log, or start with an empty --data directory to build the state anew"
+    way_out = f"go back to that log, or {ANEW}"
     if known["partitions"] != log.partitions:
         raise StateError(
             f"{data} has the state of {known['partitions']} partitions, but {log.topic} has {log.partitions}: customers would be "
