@@ -55,6 +55,9 @@ class Reader:
     def stopping(self) -> bool:
         return self.asked
 
+    def epoch_ended(self, partition: int, offset: int | None, now: int) -> None:
+        """Nobody listens."""
+
     def take(self, partition: int, epoch: int) -> list[Message]:
         taken, self.has = self.has, []
         return taken
