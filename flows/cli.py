@@ -257,7 +257,7 @@ def demo(
     directory: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where events and output go.")] = Path(
         "out/demo"
     ),
-    events: Annotated[int, typer.Option("--events", min=1_000, help="How many events to make.")] = 200_000,
+    events: Annotated[int, typer.Option("--events", min=1_000, help="How many events to make.")] = 100_000,
 ) -> None:
     """Make events, replay the example journeys over them, and tell who was sent what, and why."""
     from flows.demo import run_demo

@@ -28,6 +28,9 @@ _SHOP = "https://shop.example.org"
 # A large prime spreads the frequent customers over all numbers, so that c-00000 is nobody special.
 _SPREAD = 2_147_483_647
 
+# Tickets are open for up to some days, in which their customers come back.
+_TICKET_MS_MAX = 4 * _DAY_MS
+
 # How long an interest holds before the customer turns to another of their favourites: a little over the five days of
 # the usual patterns, so that some interests ripen and some are cut off.
 _INTEREST_MS = 6 * _DAY_MS
@@ -136,7 +139,7 @@ def shoppers(
         customers: how many different people there can be; one in eight of them never signs in.
         seed: another seed, other events.
         start_ms: when the first visit can start, in milliseconds since 1970 in UTC.
-        days: how long it all takes; the last lines may arrive a little after it.
+        days: how long it all takes; the last lines may arrive a little after it, tickets are closed some days after it.
         duplicates: the share of events that are sent again, with the same messageId, up to two hours later.
         late: the share of events that arrive one to thirty minutes after they happened.
         broken: the share of events that no one can use: cut off in the middle, or naming nobody.
@@ -274,6 +277,10 @@ def _visit(
             found = 0 if rnd() < 0.06 else 1 + int(rnd() * len(_MODELS))
             facts = f'"properties":{{"query":"{category.replace("-", " ")}","results":{found}}}'
             yield at_ms, who, '"type":"track","event":"Products Searched"', facts, "/search"
+            if not found and rnd() < 0.5:  # once more, in other words
+                at_ms += 6_000 + int(rnd() * 30_000)
+                facts = f'"properties":{{"query":"best {category.replace("-", " ")}","results":0}}'
+                yield at_ms, who, '"type":"track","event":"Products Searched"', facts, "/search"
         else:
             found = len(_MODELS)
             facts = f'"name":"{category}","properties":{{"path":"/{category}"}}'
@@ -291,11 +298,23 @@ def _visit(
 
     if cart and rnd() < 0.7:
         at_ms += 10_000 + int(rnd() * 90_000)
-        order = _order(rnd, cart, f"{customer.number:05d}-{at_ms}")
+        name = f"{customer.number:05d}-{at_ms}"
+        order = _order(rnd, cart, name)
         yield at_ms, who, '"type":"track","event":"Checkout Started"', order, "/checkout"
-        if rnd() < 0.65:
+        is_bought = rnd() < 0.65
+        if is_bought or rnd() < 0.5:  # as far as payment
+            at_ms += 20_000 + int(rnd() * 90_000)
+            facts = f'"properties":{{"checkout_id":"k-{name}","step":3}}'
+            yield at_ms, who, '"type":"track","event":"Checkout Step Viewed"', facts, "/checkout/payment"
+        if is_bought:
             at_ms += 30_000 + int(rnd() * 180_000)
             yield at_ms, who, '"type":"track","event":"Order Completed"', order, "/checkout/thanks"
+            if rnd() < 0.08:  # the parcel is late
+                ticket = f'"properties":{{"ticket_id":"t-{name}","topic":"delayed order"}}'
+                at_ms += _HOUR_MS + int(rnd() * _HOUR_MS)
+                yield at_ms, who, '"type":"track","event":"Ticket Opened"', ticket, "/help"
+                at_ms += 4 * _HOUR_MS + int(rnd() * _TICKET_MS_MAX)
+                yield at_ms, who, '"type":"track","event":"Ticket Closed"', ticket, "/help"
 
 
 def _order(rnd: Callable[[], float], cart: list[_Product], order: str) -> str:
@@ -312,7 +331,7 @@ def _order(rnd: Callable[[], float], cart: list[_Product], order: str) -> str:
         cents -= cents // 10
     shipping = 490 if cents < 5_000 else 0
     return (
-        f'"properties":{{"order_id":"o-{order}","category":"{max(cart, key=lambda item: item.cents).category}",'
+        f'"properties":{{"order_id":"o-{order}","checkout_id":"k-{order}","category":"{max(cart, key=lambda item: item.cents).category}",'
         f'{coupon}"revenue":{_euros(cents)},"shipping":{_euros(shipping)},"total":{_euros(cents + shipping)},'
         f'"currency":"EUR","products":[{",".join(products)}]}}'
     )

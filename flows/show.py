@@ -104,3 +104,11 @@ def show_positions(what: str) -> Iterator[Callable[[int, int], None]]:
             tell(f"{what}: {done:,} of {total:,} positions, {done / (last - started):,.0f}/s")
 
     yield watch
+
+
+def show_lines(title: str, lines: list[str]) -> None:
+    """Lines under a title, as they are."""
+    console = Console(highlight=False)
+    console.print(f"\n[bold]{escape(title)}[/bold]" if title else "")
+    for line in lines:
+        console.print(escape(line), soft_wrap=True)

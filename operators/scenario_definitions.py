@@ -105,7 +105,8 @@ class Scenario(Model):
         description="What the customer does, in the order in which it is read; one with an earlier time arrives late"
     )
     until: Time | None = Field(
-        None, description="How long to watch; by default until nothing of the journey is left to happen"
+        None,
+        description="How long to watch; by default until nothing of the journey is left to happen, 400 days at most",
     )
     expect: list[ExpectedAction] = Field(
         [], description="All actions of the journey, in order; none where it is left out"

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from operators.chance import Lots
-from operators.customer_step import SCHEDULE, CustomerStep
+from operators.customer_step import SCHEDULE, TRAIT_TIMER, CustomerStep
 from operators.events import Event
 from operators.holds import TIMER as HOLD
 from operators.moment import Records
@@ -141,7 +141,8 @@ class ScenarioRunner:
                 life.problems.append("`until` is before the last event; write a time after it, or leave it out")
             self._fire(customer, journey, until, life)
             return
-        while any(_is_of(name, journey) for name in customer.timers):
+        enters_by_clock = self.plan.newest[journey].change is not None
+        while any(_is_of(name, journey) or (enters_by_clock and name == TRAIT_TIMER) for name in customer.timers):
             due = min(customer.timers.values())
             if due > now + WATCH_MS_MAX:
                 return

@@ -67,7 +67,8 @@ def parse_time(value: object) -> ScenarioTime:
     else:
         text = value.strip() if isinstance(value, str) else repr(value)
     if text.startswith("+"):
-        return ScenarioTime(offset=parse_duration(text[1:].strip(), allow_zero=True))
+        parts = text[1:].split() or [""]
+        return ScenarioTime(offset=sum(parse_duration(part, allow_zero=True) for part in parts))
     if is_clock(text):
         return ScenarioTime(clock=parse_clock(text))
     instant = moment(text, None) if is_date(text) else None

@@ -496,23 +496,24 @@ def test_replay_lists_every_mistake_in_the_definitions(sojourn: Sojourn, tmp_pat
 
 def test_demo_tells_who_was_sent_what_and_who_was_not(sojourn: Sojourn, tmp_path: Path) -> None:
     """A story of each kind with its reason, out of files that hold the same; twice in a row alike."""
-    ended = sojourn("demo", "--dir", "a b", "--events", "1000")
+    ended = sojourn("demo", "--dir", "a b", "--events", "3000")
     assert ended.status == 0
     assert all(line.startswith("sojourn: ") for line in ended.err.splitlines())
     sent, not_sent = ended.out.split("Sent, and why")[1].split("Not sent, and why")
-    assert "email: limited-time-offer" in sent
-    assert sent.count("looked at") >= 3
-    assert "three looks in five days" in sent
-    assert "reentry" in not_sent
-    assert "the last entry was at 2026-" in not_sent
+    for journey in ("cart-recovery", "category-interest", "search-rescue"):
+        assert f" {journey}: " in sent
+    assert "email: limited-time-offer, category " in sent
+    assert sent.count("Product Viewed: ") >= 3
+    assert "control: in the control group" in not_sent
+    assert "reentry: was in this journey before; it says again: after 5d" in not_sent
     # what is told is in the files
     actions = [orjson.loads(line) for line in (tmp_path / "a b" / "actions.email.jsonl").read_bytes().splitlines()]
     told = [line.split()[0] for line in sent.splitlines() if "<- email" in line]
     assert told
     assert set(told) <= {action["customer_id"] for action in actions}
     facts = [orjson.loads(line) for line in (tmp_path / "a b" / "facts.jsonl").read_bytes().splitlines()]
-    refused = {fact["customer_id"] for fact in facts if fact["fact"] == "not_entered"}
-    assert not_sent.split()[0] in refused
+    stopped = {fact["customer_id"] for fact in facts if fact["fact"] in ("not_entered", "withheld")}
+    assert {line.split(",")[0].strip() for line in not_sent.splitlines() if ", no " in line} <= stopped
 
 
 # health

@@ -178,6 +178,17 @@ def test_the_profile_is_known_before_the_first_event():
     assert verdict(f"until: +1d, {turned}, expect: [{{at: +1h}}]", journey, **more).is_passed
 
 
+def test_who_enters_a_segment_by_the_clock_is_watched_until_then():
+    """The journey has nothing to do before that, and still something to come."""
+    journey = "journey: seg\nenter: {segment: {entered: away}}\nsteps: [{id: it, send: email, template: t}]"
+    more = {
+        "traits.yaml": "seen_at: {last: time, of: page}",
+        "segments.yaml": 'away: "days_since(traits.seen_at) >= 60"',
+    }
+    start = "events: [{at: 2026-01-05T10:00:00Z, event: page}]"
+    assert verdict(f"{start}, expect: [{{at: +60d, step: it}}]", journey, **more).is_passed
+
+
 def test_an_event_with_an_earlier_time_arrives_late():
     """It is read after those before it in the list, and has its own event time."""
     journey = (
@@ -268,6 +279,7 @@ START = 1_767_607_200_000
     [
         ("+3d", 72),
         ("+0s", 0),
+        ("+1d 2h", 26),
         ("2026-01-05T12:00:00Z", 2),
         ("2026-01-05 12:00", 1),
         ("2026-01-06", 13),

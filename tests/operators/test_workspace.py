@@ -604,7 +604,7 @@ def test_a_directory_is_read_with_its_subdirectories(tmp_path):
 
 def test_a_directory_without_mistakes_becomes_a_plan():
     """The examples, as they are run."""
-    assert [one.name for one in load_plan(EXAMPLES).journeys] == ["category-interest"]
+    assert "category-interest" in [one.name for one in load_plan(EXAMPLES).journeys]
 
 
 def test_a_file_that_is_not_utf_8_is_told_by_name(tmp_path):
