@@ -219,6 +219,50 @@ def scenarios(
 
 
 @app.command()
+def schema(
+    kind: Annotated[
+        str, typer.Argument(metavar="[KIND]", help="journey, orchestration, traits, segments or scenarios.")
+    ] = "journey",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write those of all kinds: DIR/KIND.schema.json.")
+    ] = None,
+) -> None:
+    """JSON Schema of the definitions: with it an editor completes, explains and checks while one writes.
+
+    For the YAML language server (VS Code, Neovim, ...) a journey begins with the line:
+    # yaml-language-server: $schema=schemas/journey.schema.json
+    """
+    from flows.author_files import schema_text, write_schemas
+
+    if out is not None:
+        for path in write_schemas(out):
+            typer.echo(str(path))
+    else:
+        typer.echo(schema_text(kind), nl=False)
+
+
+@app.command()
+def draw(
+    journey: Annotated[str, typer.Argument(metavar="JOURNEY", help="Its name.")],
+    journeys: Annotated[Path, typer.Option("--journeys", metavar="DIR", help="Directory of the definitions.")] = Path(
+        "journeys"
+    ),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write it here: FILE.svg is a picture, any other is Mermaid text."),
+    ] = None,
+) -> None:
+    """Draw a journey: Mermaid text, which GitHub and GitLab show as a diagram, or a picture (SVG)."""
+    from flows.author_files import draw_journey, write_text
+
+    text = draw_journey(journeys, journey, is_svg=out is not None and out.suffix.lower() == ".svg")
+    if out is not None:
+        write_text(out, text)
+    else:
+        typer.echo(text, nl=False)
+
+
+@app.command()
 def generate(
     events: Annotated[int, typer.Option("--events", min=1, help="How many.")] = 200_000,
     customers: Annotated[int, typer.Option("--customers", min=1, help="Of how many customers.")] = 10_000,

@@ -1,19 +1,19 @@
 """`sojourn test`: runs the scenarios of a workspace, tells how they went, and writes it down for CI (JUnit)."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from xml.etree import ElementTree as Xml
 
+from flows.author_files import write_text
 from flows.definitions import read_directory
 from operators.scenario_coverage import Coverage, coverage_of
 from operators.scenario_definitions import Scenario
 from operators.scenario_match import Verdict, judge
 from operators.scenario_run import Life, ScenarioRunner
 from operators.workspace import Workspace
-from state.errors import DefinitionsError, InputError, OutsideError, UsageError
+from state.errors import DefinitionsError, InputError, UsageError
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,7 @@ def write_junit(path: Path, results: list[Result], texts: list[tuple[str, list[s
                 failure = Xml.SubElement(case, "failure", message=reason)
                 failure.text = "\n".join(lines)
     Xml.indent(root)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(_allowed(Xml.tostring(root, encoding="unicode")).encode())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutsideError(f"{path}: {error.strerror or error}; name a file that can be written") from error
+    write_text(path, _allowed(Xml.tostring(root, encoding="unicode")) + "\n")
 
 
 def _allowed(text: str) -> str:

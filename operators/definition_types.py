@@ -53,7 +53,10 @@ Duration = Annotated[str, BeforeValidator(checked(parse_duration))]
 Path = Annotated[Text, explained(compile_path)]
 EventNames = Annotated[
     Annotated[list[Text], Field(min_length=1)],
-    BeforeValidator(lambda value: value if isinstance(value, (list, dict)) else [text_of(value)]),
+    BeforeValidator(
+        lambda value: value if isinstance(value, (list, dict)) else [text_of(value)],
+        json_schema_input_type=str | list[str],
+    ),
 ]
 Tags = list[Name]
 

@@ -182,8 +182,8 @@ class Journey(Model):
     migrate: dict[Text, Text] = Field(
         {}, description="From a step of an older version to the step of this one that its customers go to, or `exit`"
     )
-    enter: Enter
-    steps: list[Step] = Field(min_length=1)
+    enter: Enter = Field(description="What brings a customer in")
+    steps: list[Step] = Field(min_length=1, description="What happens then, from top to bottom")
 
 
 class Channel(Model):

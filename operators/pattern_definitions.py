@@ -84,9 +84,12 @@ class Element(Model):
     )
     where: Text | None = Field(None, description="Only events for which this expression holds")
     as_: Text | None = Field(None, alias="as", description="A name for its events, for the expressions after it")
-    times: Annotated[Times, BeforeValidator(lambda value: value if isinstance(value, dict) else {"exactly": value})] = (
-        Field(Times(exactly=1), description="How often: a number, {at_least: n} or {at_most: n}")
-    )
+    times: Annotated[
+        Times,
+        BeforeValidator(
+            lambda value: value if isinstance(value, dict) else {"exactly": value}, json_schema_input_type=int | Times
+        ),
+    ] = Field(Times(exactly=1), description="How often: a number, {at_least: n} or {at_most: n}")
     distinct: Annotated[Text, explained(lambda text: None if text == "day" else compile_path(text))] | None = Field(
         None, description="Path of a value that must differ each time; `day` is the day in the customer's zone"
     )

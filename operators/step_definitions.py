@@ -81,7 +81,7 @@ def _delay(value: Any) -> Any:
     return {"for": value}
 
 
-Wait_ = Annotated[Delay, BeforeValidator(_delay)]
+Wait_ = Annotated[Delay, BeforeValidator(_delay, json_schema_input_type=str | Delay)]
 
 
 class StepModel(Model):
@@ -194,8 +194,8 @@ class WaitFor(StepModel):
 
     wait_for: Annotated[list[Reply], Field(min_length=1)] = Field(description="What may come, and what happens then")
     timeout: Wait_ = Field(description="When the wait ends by itself: as `wait`, or {for: 7d, from: entry}")
-    else_: Annotated[Otherwise, BeforeValidator(_otherwise)] | None = Field(
-        None, alias="else", description="Steps for when nothing came; or {do: [...], again: ...}"
+    else_: Annotated[Otherwise, BeforeValidator(_otherwise, json_schema_input_type=list["Step"] | Otherwise)] | None = (
+        Field(None, alias="else", description="Steps for when nothing came; or {do: [...], again: ...}")
     )
     rank: bool = Field(False, description="Wait until the deadline and take the highest listed of what came")
 

@@ -52,7 +52,10 @@ TemplateValue = Annotated[Any, AfterValidator(_template)]
 
 Names = Annotated[
     Annotated[list[Name], Field(min_length=1)],
-    BeforeValidator(lambda value: value if isinstance(value, (list, dict)) else [text_of(value)]),
+    BeforeValidator(
+        lambda value: value if isinstance(value, (list, dict)) else [text_of(value)],
+        json_schema_input_type=str | list[str],
+    ),
 ]
 """A name or a list of names."""
 

@@ -15,7 +15,7 @@ import pytest
 from flows.cli import main
 from tests.flows.test_replay import REFERENCE, REPOSITORY, browsing, write
 
-COMMANDS = ("replay", "run", "check", "test", "generate", "demo", "health")
+COMMANDS = ("replay", "run", "check", "test", "schema", "draw", "generate", "demo", "health")
 OUTPUT = {"actions.email.jsonl", "facts.jsonl", "profiles.jsonl", "rejected.jsonl", "summary.json"}
 
 
