@@ -20,7 +20,7 @@ DAY = 86_400_000
 CORPUS = {name: (raw, expected) for name, raw, expected in broken_events()}
 DISPUTED = dict(disputed_events())
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
-OF_THE_LOG = {"misrouted", "unknown_kind"}
+OF_THE_LOG = {"misrouted", "unknown_kind", "bad_definitions"}
 """Reasons that no bytes alone lead to: key, partition and headers of a Kafka record do."""
 
 
