@@ -10,6 +10,10 @@ Each WHAT is one of
     records:N        a replay reads no more in one go
     forget:marker    what the marker says is not believed: the negative control of its use
     forget:unsent    what was frozen is not sent again: the negative control of freezing
+    forget:undo      a store that is an epoch ahead stays there: the negative control of undo records
+    forget:behind    a store that is behind stays there: the negative control of leading it on
+    few:M:BYTES      the live job takes M records in one go and BYTES in an epoch, so that there are many epochs
+    note:FILE        what was killed, undone, led on and sent again is noted there, line by line
 
 and goes for the process itself and all worker processes that it starts.
 """
@@ -21,20 +25,26 @@ import signal
 import sys
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from time import sleep
+from typing import Any
 
 from flows import (
     cli,
     cluster,
     input_files,
+    kafka_log,
     kafka_transactions,
     live_worker,
     points,
     replay,
+    roll_forward,
     transactions,
     worker_processes,
 )
+from operators.key_group import KeyGroup
 from state.delivery import Marker, Unsent
+from state.store import KeyGroupStore
 
 
 def install(faults: list[str]) -> None:
@@ -54,6 +64,16 @@ def install(faults: list[str]) -> None:
             replay.EPOCH = timedelta(seconds=float(rest))
         elif kind == "records":
             input_files.BATCH_RECORDS_MAX = int(rest)
+        elif kind == "few":
+            messages, _, size = rest.partition(":")
+            kafka_log.MESSAGES_MAX = roll_forward.MESSAGES_MAX = int(messages)
+            kafka_log.EPOCH_BYTES_MAX = int(size)
+        elif kind == "note":
+            note.path = Path(rest)
+        elif rest == "undo":
+            KeyGroupStore._undo = lambda _, meta, *__: meta  # type: ignore[method-assign]
+        elif rest == "behind":
+            KeyGroup.roll_forward = lambda group, _: setattr(group.store, "behind", None)  # type: ignore[method-assign]
         elif rest == "marker":
             kafka_transactions.read_marker = lambda *_: Marker(0)
             kafka_transactions._Sink._check = lambda *_: None  # type: ignore[method-assign,assignment]
@@ -62,6 +82,7 @@ def install(faults: list[str]) -> None:
             kafka_transactions._Sink._check = lambda *_: None  # type: ignore[method-assign,assignment]
         else:
             raise SystemExit(f"no such fault: {fault}")
+    watch_recovery()
     reached: Counter[str] = Counter()
 
     def hook(point: str) -> None:
@@ -69,9 +90,60 @@ def install(faults: list[str]) -> None:
         sleep(rest_s)
         number, how = places.get(point, (0, signal.SIGKILL))
         if reached[point] == number:
+            note(f"{how.name} {point}")
             os.kill(os.getpid(), how)
 
     points.at_points(hook)
+
+
+class Note:
+    """Lines of a file, each written at once: the process may be killed at any time."""
+
+    path: Path | None = None
+
+    def __call__(self, line: str) -> None:
+        if self.path is not None:
+            with self.path.open("ab", buffering=0) as file:
+                file.write(line.encode() + b"\n")
+
+
+note = Note()
+
+
+def watch_recovery() -> None:
+    """Note what a start mends, and have points inside of it, which the product has no need of."""
+    undo, forward, commit, transact = (
+        KeyGroupStore._undo,
+        KeyGroup.roll_forward,
+        KeyGroup.commit,
+        kafka_transactions._Sink._transact,
+    )
+
+    def noted_undo(store: KeyGroupStore, *given: Any) -> Any:
+        points.reached("group: before undo")
+        before = undo(store, *given)
+        note(f"undo {store.path.name}")
+        points.reached("group: undone")
+        return before
+
+    def noted_forward(group: KeyGroup, log: Any) -> None:
+        note(f"forward {group.store.path.name}")
+        forward(group, log)
+
+    def noted_commit(group: KeyGroup) -> Any:
+        if group.store.behind is not None:
+            points.reached("group: led on")
+        return commit(group)
+
+    def noted_transact(sink: kafka_transactions._Sink, unsent: Unsent) -> None:
+        if unsent.messages and sink._frozen_epoch < 0:
+            note(f"resent {unsent.seq}")
+        transact(sink, unsent)
+
+    KeyGroupStore._undo = noted_undo  # type: ignore[method-assign]
+    KeyGroup.roll_forward = noted_forward  # type: ignore[method-assign]
+    KeyGroup.commit = noted_commit  # type: ignore[method-assign]
+    kafka_transactions._Sink._transact = noted_transact  # type: ignore[method-assign]
 
 
 _transact = kafka_transactions._Sink._transact
