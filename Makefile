@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports tests kafka bench compiled clean
+.PHONY: help demo test check lint types imports tests kafka crash bench compiled clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 10
@@ -34,6 +34,9 @@ tests: $(VENV)/ready ## pytest, warnings as errors, with coverage
 
 kafka: $(VENV)/ready ## a local Apache Kafka on 127.0.0.1:9092, without Docker (Java 17 and Maven)
 	$(RUN) -m tests.kafka --port 9092
+
+crash: $(VENV)/ready ## kill the live job CYCLES times on a real Kafka, from SEED, and compare it with an oracle (Java 17)
+	$(RUN) -m tests.crash --seed $(or $(SEED),1) --cycles $(or $(CYCLES),20)
 
 bench: $(VENV)/ready ## events/s per core, CPU, memory and state size of a replay; PEERS=DIR adds Flink
 	$(RUN) -m benchmarks.replay $(if $(PEERS),--peers "$(PEERS)")

@@ -195,11 +195,12 @@ class _Partition(StatefulSourcePartition[LogItem, Place]):
         """What has come since; first a tick if the epoch is new."""
         stopping = self._reader.stopping()
         items: list[LogItem] = []
+        # Looked at before the tick: epochs may be so short, or the machine so slow, that every call is the first of an epoch.
+        if stopping and self._ticked_in >= 0 and (not self._reader.proves or self._read_in < self._ticked_in):
+            raise StopIteration
         if self._ticked_in < self._epoch:
             self._ticked_in = self._epoch
             items.append((str(self._partition), Tick(self._partition, self._epoch)))
-        elif stopping and (not self._reader.proves or self._read_in < self._epoch):
-            raise StopIteration
         messages = [] if stopping else self._reader.take(self._partition, self._epoch)
         if messages:
             self._read_in = self._epoch

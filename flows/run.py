@@ -13,6 +13,7 @@ processes work on them may change from start to start: groups go where Bytewax d
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ from flows.kafka_topics import Log, prepare_topics, sinks_of
 from flows.kafka_transactions import KafkaTransactions
 from flows.observed import SILENCE, GroupCommitted, Listener
 from flows.orchestrate import build, group_opener, spare_the_collector
+from flows.recovery_store import complaint_about
 from flows.roll_forward import Stretches
 from flows.settings import Settings
 from flows.stop import Stop
@@ -137,9 +139,15 @@ def work(settings: Settings, plan: Plan, partitions: int, stop: Stop, member: Me
             **cluster,
         )
     except BaseException as error:
-        if "thread panic" in str(error):  # Rust's PanicException, which has no name here, of the talk with the others
+        # Rust's PanicException has no name here. With peers it comes from the threads that talk to them.
+        if "thread panic" in str(error):
             raise OutsideError(
                 "another process of the cluster is gone; start all of them again, they go on from the last epoch"
+            ) from error
+        if type(error).__name__ == "PanicException":
+            raise OutsideError(
+                f"Bytewax could not go on, for the reason above: most likely it could not write {settings.data / 'recovery'}; make room on "
+                "that disk, or mend it, and start again, nothing is lost"
             ) from error
         raise
     job.close()
@@ -232,9 +240,18 @@ def check_log(data: Path, log: Log, sinks: int) -> None:
 def _prepare_recovery(settings: Settings) -> None:
     """Make the recovery store of a new job; refuse state without one."""
     recovery, state = settings.data / "recovery", settings.data / "state"
+    has_state = state.is_dir() and any(state.iterdir())
     if recovery.is_dir() and any(recovery.iterdir()):
-        return
-    if state.is_dir() and any(state.iterdir()):
+        if not (complaint := complaint_about(recovery)):
+            return
+        if has_state:
+            raise StateError(
+                f"{complaint}: the recovery store is damaged, and without it nobody knows what was sent; restore {settings.data} from a "
+                "backup, or rebuild the state from the log: sojourn state rebuild"
+            )
+        # A first start was killed as it made it; if that is not so, the markers refuse to let it begin anew.
+        shutil.rmtree(recovery)
+    if has_state:
         raise StateError(
             f"{recovery} is missing, but {state} has state: without it nobody knows how far the job is; restore it from a backup, or "
             "make both anew from the log: sojourn state rebuild"

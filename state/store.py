@@ -140,7 +140,7 @@ class KeyGroupStore:
                 column_families={name: memory.rocksdb_options() for name in (CUSTOMERS, TIMERS, META)},
             )
         except Exception as error:  # rocksdict raises bare Exception
-            raise StateError(f"{path}: RocksDB cannot open the state: {error}; {_advice(str(error))}") from error
+            raise self._trouble("open", error) from error
         self._customers = self._db.get_column_family(CUSTOMERS)
         self._customers_handle = self._db.get_column_family_handle(CUSTOMERS)
         self._meta_family = self._db.get_column_family(META)
@@ -169,7 +169,7 @@ class KeyGroupStore:
             raise
 
     def _open_at(self, fresh: GroupMeta, at: Token | None) -> None:
-        stored = self._meta_family.get(_KEY_META)
+        stored = self._meta_value(_KEY_META)
         meta = decode(stored, GroupMeta) if stored is not None else fresh
         if (meta.group, meta.groups) != (fresh.group, fresh.groups):
             raise StateError(
@@ -187,11 +187,11 @@ class KeyGroupStore:
             meta = self._undo(meta, fresh, wanted)
         self.meta = meta
         self.behind = at if (meta.position, meta.fired_through) < wanted else None
-        self._meta_before = self._meta_family.get(_KEY_META)
+        self._meta_before = self._meta_value(_KEY_META)
 
     def _undo(self, meta: GroupMeta, fresh: GroupMeta, wanted: tuple[int, int]) -> GroupMeta:
         """Go back by one epoch, if that leads to `wanted`."""
-        stored = self._meta_family.get(_KEY_UNDO)
+        stored = self._meta_value(_KEY_UNDO)
         undo = decode(stored, Undo) if stored is not None else None
         before = fresh if undo is None or undo.meta is None else decode(undo.meta, GroupMeta)
         if undo is None or (before.position, before.fired_through) != wanted:
@@ -217,7 +217,7 @@ class KeyGroupStore:
         else:
             batch.put(_KEY_META, undo.meta, self._meta_handle)
         batch.delete(_KEY_UNDO, self._meta_handle)
-        self._db.write(batch, self._write_options)
+        self._write(batch)
         return before
 
     def load(self, customer_ids: Collection[str]) -> dict[str, Kept]:
@@ -237,7 +237,10 @@ class KeyGroupStore:
         self.loaded += len(customer_ids)
         self.missed += len(missing)
         if missing:
-            stored = self._customers.get([customer_id.encode() for customer_id in missing]) or ()
+            try:
+                stored = self._customers.get([customer_id.encode() for customer_id in missing]) or ()
+            except Exception as error:
+                raise self._trouble("read", error) from error
             for customer_id, value in zip(missing, stored, strict=True):
                 kept = found[customer_id] = Kept(customer_id, value)
                 self._remember(kept)
@@ -254,8 +257,7 @@ class KeyGroupStore:
     def every(self) -> Iterator[tuple[str, bytes]]:
         """The record of every customer, as the epoch has it by now; read one by one, and not remembered."""
         new = [kept for kept in self._changed if kept.before is None]
-        for key, stored in self._customers.items():
-            assert isinstance(key, bytes)  # noqa: S101 - in raw mode all are
+        for key, stored in self._entries(self._customers, b""):
             customer_id = key.decode()
             kept = self._young.get(customer_id) or self._old.get(customer_id)
             yield customer_id, stored if kept is None or kept.value is None else kept.value
@@ -265,7 +267,7 @@ class KeyGroupStore:
     def definitions(self, digest: str) -> bytes | None:
         """The text of the definitions that have this hash; None where it was not kept."""
         found = self._definitions.get(digest)
-        return self._meta_family.get(_KEY_DEFINITIONS + digest.encode()) if found is None else found
+        return self._meta_value(_KEY_DEFINITIONS + digest.encode()) if found is None else found
 
     def keep_definitions(self, digest: str, text: bytes) -> None:
         """Keep the text of definitions that are in use from now on; `meta` has their hash. Written by the next `commit`."""
@@ -297,10 +299,7 @@ class KeyGroupStore:
             self._write_definitions(batch)
         meta = encode(self.meta)
         put(_KEY_META, meta, self._meta_handle)  # 4
-        try:
-            self._db.write(batch, self._write_options)
-        except Exception as error:
-            raise StateError(f"{self.path}: RocksDB cannot write the state: {error}; {_advice(str(error))}") from error
+        self._write(batch)
         self._meta_before = meta
         for kept in self._changed:  # 5
             self._young_bytes += len(kept.value or b"") - len(kept.before or b"")
@@ -317,8 +316,7 @@ class KeyGroupStore:
         used = {self.meta.definitions, *self._definitions}
         if self._meta_before is not None:
             used.add(decode(self._meta_before, GroupMeta).definitions)
-        for key in self._meta_family.keys(from_key=_KEY_DEFINITIONS):
-            assert isinstance(key, bytes)  # noqa: S101 - in raw mode all are
+        for key, _ in self._entries(self._meta_family, _KEY_DEFINITIONS):
             if not key.startswith(_KEY_DEFINITIONS):
                 break
             if key[len(_KEY_DEFINITIONS) :].decode() not in used:
@@ -328,9 +326,39 @@ class KeyGroupStore:
 
     def _timer_keys(self, start: bytes) -> Iterator[bytes]:
         """The keys of the timer index on disk from `start` on."""
-        for key in self._timers.keys(from_key=start):
-            assert isinstance(key, bytes)  # noqa: S101 - in raw mode all are
-            yield key
+        return (key for key, _ in self._entries(self._timers, start))
+
+    def _entries(self, family: Rdict, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values from `start` on.
+
+        Not `Rdict.items()`, nor `keys()`: at a block that cannot be read those just end, as if there were no more.
+        """
+        walk = family.iter()
+        walk.seek(start)
+        while walk.valid():
+            yield walk.key(), walk.value()
+            walk.next()
+        try:
+            walk.status()
+        except Exception as error:
+            raise self._trouble("read", error) from error
+
+    def _meta_value(self, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._meta_family.get(key)
+        except Exception as error:
+            raise self._trouble("read", error) from error
+        return value
+
+    def _write(self, batch: WriteBatch) -> None:
+        """All of a batch or nothing."""
+        try:
+            self._db.write(batch, self._write_options)
+        except Exception as error:
+            raise self._trouble("write", error) from error
+
+    def _trouble(self, what: str, error: Exception) -> StateError:  # rocksdict raises bare Exception
+        return StateError(f"{self.path}: RocksDB cannot {what} the state: {error}; {_advice(str(error))}")
 
     def timers_waiting(self) -> int:
         """Customers with a timer, as RocksDB estimates it without counting."""
@@ -357,8 +385,11 @@ class KeyGroupStore:
             families = [self._customers, self._meta_family]
             if self._timers_written:  # flushing nothing takes as long as flushing something
                 families.append(self._timers)
-            for family in families:
-                family.flush()
+            try:
+                for family in families:
+                    family.flush()
+            except Exception as error:
+                raise self._trouble("write", error) from error
         # The handles of column families keep RocksDB's lock until they go.
         del self._customers, self._timers, self._meta_family
         del self._customers_handle, self._timers_handle, self._meta_handle
@@ -371,10 +402,10 @@ class KeyGroupStore:
 
 def _advice(error: str) -> str:
     """What to do next about an error of RocksDB, as far as its text tells."""
-    if "lock" in error.lower():
-        return "another process works on it: stop that one first"
     if "No space" in error:
         return "make room on the disk and start again; nothing is lost"
     if "Corruption" in error:
-        return "restore the directory from a backup, or delete it and rebuild it from the log"
+        return "restore the directory from a backup, or delete it: what is not there is rebuilt from the log as the job starts"
+    if "/LOCK" in error:
+        return "another process works on it: stop that one first"
     return "see RocksDB's LOG file in that directory"

@@ -12,7 +12,8 @@ Each WHAT is one of
     forget:unsent    what was frozen is not sent again: the negative control of freezing
     forget:undo      a store that is an epoch ahead stays there: the negative control of undo records
     forget:behind    a store that is behind stays there: the negative control of leading it on
-    few:M:BYTES      the live job takes M records in one go and BYTES in an epoch, so that there are many epochs
+    few:M:BYTES:ALL  the live job takes M records in one go and BYTES in an epoch, so that there are many epochs, and ALL
+                     (about) in each process before it reads no more
     note:FILE        what was killed, undone, led on and sent again is noted there, line by line
 
 and goes for the process itself and all worker processes that it starts.
@@ -65,9 +66,10 @@ def install(faults: list[str]) -> None:
         elif kind == "records":
             input_files.BATCH_RECORDS_MAX = int(rest)
         elif kind == "few":
-            messages, _, size = rest.partition(":")
-            kafka_log.MESSAGES_MAX = roll_forward.MESSAGES_MAX = int(messages)
-            kafka_log.EPOCH_BYTES_MAX = int(size)
+            messages, size, whole = map(int, rest.split(":"))
+            kafka_log.MESSAGES_MAX = roll_forward.MESSAGES_MAX = messages
+            kafka_log.EPOCH_BYTES_MAX = size
+            read_no_more_than(whole)
         elif kind == "note":
             note.path = Path(rest)
         elif rest == "undo":
@@ -94,6 +96,18 @@ def install(faults: list[str]) -> None:
             os.kill(os.getpid(), how)
 
     points.at_points(hook)
+
+
+def read_no_more_than(whole: int) -> None:
+    """Let the log seem to end after so many records."""
+    take, taken = kafka_log.LogReader.take, [0]
+
+    def some(reader: kafka_log.LogReader, partition: int, epoch: int) -> list[Any]:
+        messages = take(reader, partition, epoch) if taken[0] < whole else []
+        taken[0] += len(messages)
+        return messages
+
+    kafka_log.LogReader.take = some  # type: ignore[method-assign]
 
 
 class Note:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,23 +34,25 @@ from tests.flows.test_run import CREATE_TIME, OUT, PARTITIONS, ROOT, WAIT_S_MAX,
 from tests.flows.test_run_workers import held, processes
 from tests.kafka.broker import HOST, Broker, free_port
 
-EVENTS_BEFORE, EVENTS_EACH = 1_000, 150  # of a log: some, and so many for each cycle
+EVENTS_BEFORE, EVENTS_EACH = 1_000, 200  # of a log: some, and so many for each cycle
 RUN_S_MAX = 90
 TOPICS = (*OUT, "actions.push")
 POINTS = {  # where a job is killed, and at most at which time of reaching it
-    "group: before write": 40,
-    "group: after write": 40,
-    "sink: before freezing": 40,
-    "sink: before begin": 20,
-    "sink: after produce": 20,
-    "sink: before commit": 20,
-    "sink: after commit": 20,
+    "group: before write": 24,
+    "group: after write": 24,
+    "sink: before freezing": 24,
+    "sink: before begin": 12,
+    "sink: after produce": 12,
+    "sink: before commit": 12,
+    "sink: after commit": 12,
     "sink: before fencing": 4,
     "sink: fenced": 4,
     "group: before undo": 3,
     "group: undone": 3,
     "group: led on": 6,
 }
+OFTEN = (*POINTS, *list(POINTS)[:3] * 2)  # the first three are where an epoch is cut in two
+MAY_NOT_COME = ("group: before undo", "group: undone", "group: led on")
 MAY_SAY = (  # the last line of a job that ends by itself because something else died
     r"another process of the cluster is gone",
     r"the workers have died \d+ times in a row",
@@ -155,12 +157,15 @@ class Round:
         chance = self.chance
         shape = chance.choice(("one", "one", "workers", "by hand"))
         kind = "point" if self.control else chance.choice(("point",) * 6 + ("random", "random", "stop", "broker"))
-        faults = [f"few:{chance.randrange(4, 40)}:{chance.randrange(500, 12_000)}", f"note:{self._notes}"]
+        faults = [
+            f"few:{chance.randrange(4, 24)}:{chance.randrange(300, 4_000)}:{chance.randrange(20, 400)}",
+            f"note:{self._notes}",
+        ]
         if self.control:
             shape = "one"
             faults.append(f"forget:{self.control}")
         if kind == "point":
-            point = chance.choice(CONTROLS.get(self.control) or tuple(POINTS))
+            point = chance.choice(CONTROLS.get(self.control) or OFTEN)
             faults.append(f"kill:{point}:{chance.randrange(1, POINTS[point] + 1)}")
         more = {
             "SOJOURN_EPOCH_MS": str(chance.choice((10, 20, 50))),
@@ -169,16 +174,23 @@ class Round:
         }
         with self._jobs_of(shape, faults, f"cycle-{number}", more) as jobs:
             if kind == "point":
-                self._until(lambda: any(job.process.poll() is not None for job in jobs), chance.random())
+                eventually(
+                    lambda: all("running" in job.said() or job.process.poll() is not None for job in jobs), "it runs"
+                )
+                wait_s = 6 if point in MAY_NOT_COME else 20
+                self._until(lambda: any(job.process.poll() is not None for job in jobs), wait_s)
                 if all(job.process.poll() is None for job in jobs):  # it never came there
                     self._kill(jobs)
             else:
-                time.sleep(chance.random() * 3)  # how far it comes in that time is the machine's choice
+                if kind == "stop" or chance.random() < 0.8:
+                    for job in jobs:
+                        job.until_it_says("running")
+                time.sleep(chance.random() * 1.5)  # how far it comes in that time is the machine's choice
                 if kind == "stop":
                     self._note("stopped")
                     for job in jobs:
                         job.process.terminate()
-                    self._until(lambda: all(job.process.poll() is not None for job in jobs), 0)
+                    self._until(lambda: all(job.process.poll() is not None for job in jobs))
                 elif kind == "broker":
                     self._kill_broker(jobs)
                 else:
@@ -186,16 +198,10 @@ class Round:
             for job in jobs:
                 self._ended(job, kind, number)
 
-    def _until(self, over: Any, rest_s: float) -> None:
-        """Wait until a job is over; or until it has read all there is, and a bit longer."""
-        until = time.monotonic() + RUN_S_MAX
-        look_at = time.monotonic() + 3
+    def _until(self, over: Callable[[], bool], wait_s_max: float = RUN_S_MAX) -> None:
+        until = time.monotonic() + wait_s_max
         while not over() and time.monotonic() < until:
             time.sleep(0.02)
-            if time.monotonic() > look_at:
-                if self._is_at_end(self.data):
-                    until = min(until, time.monotonic() + rest_s)
-                look_at = time.monotonic() + 1
 
     def _kill(self, jobs: list[Job]) -> None:
         self._note("random")
@@ -208,7 +214,7 @@ class Round:
             )
         except ProcessLookupError:
             job.process.kill()
-        self._until(lambda: any(job.process.poll() is not None for job in jobs), 0)
+        self._until(lambda: any(job.process.poll() is not None for job in jobs))
 
     def _kill_broker(self, jobs: list[Job]) -> None:
         self._note("broker")
@@ -306,6 +312,7 @@ class Round:
             faults.append(f"forget:{self.control}")
         job = self._start(place, data, name, faults, [], {"SOJOURN_EPOCH_MS": "50"})
         try:
+            job.until_it_says("running")
             deadline = time.monotonic() + 2 * RUN_S_MAX
             while job.process.poll() is None and time.monotonic() < deadline and not self._is_at_end(data):
                 time.sleep(0.3)

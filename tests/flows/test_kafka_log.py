@@ -145,3 +145,15 @@ def test_an_epoch_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting[3] = [Message(3)]
     assert reader.take(3, 0) == []
     assert [m.place for m in reader.take(3, 1)] == [3]
+
+
+@pytest.mark.parametrize("proves", [True, False])
+def test_it_stops_though_every_call_is_the_first_of_an_epoch(proves: bool) -> None:
+    """As on a slow machine with short epochs: a job that had to see a second call would tick for ever."""
+    reader = Reader(proves=proves)
+    part = partition(reader)
+    reader.asked = True
+    assert kinds(part.next_batch()) == [0]
+    part.snapshot()
+    with pytest.raises(StopIteration):
+        part.next_batch()

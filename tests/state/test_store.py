@@ -827,3 +827,58 @@ def test_batches_crashes_and_undo_change_nothing_of_what_comes_out(tmp_path_fact
         cuts = sorted(random.sample(range(len(log) + 1), random.randint(0, min(4, len(log)))))
         commits = random.sample(cuts, random.randint(0, len(cuts)))
         assert run(tmp_path_factory.mktemp("cut"), log, cuts, commits) == whole
+
+
+# --- what RocksDB cannot read ----------------------------------------------------------------------------------------------
+
+
+def damaged(path, family):
+    """Flip bits of the first data block of every table file of a column family, whose name is in it."""
+    hit = 0
+    for table in path.glob("*.sst"):
+        stored = bytearray(table.read_bytes())
+        if family in stored:
+            hit += 1
+            stored[20:24] = bytes(byte ^ 0x5A for byte in stored[20:24])
+            table.write_bytes(stored)
+    assert hit, "nothing to damage"
+
+
+def test_a_damaged_customer_is_told(tmp_path):
+    """Not taken for one who is new; and who goes through all customers is told, too, instead of meeting an early end."""
+    store = opened(tmp_path)
+    token = epoch(store, **{f"customer-{number}": os.urandom(100) for number in range(500)})
+    store.close(flush=True)
+    damaged(tmp_path, b"customers")
+    store = opened(tmp_path, at=token)
+    with pytest.raises(StateError, match=r"RocksDB cannot read the state: Corruption.*delete it: what is not there is"):
+        store.load(["customer-0"])
+    with pytest.raises(StateError, match="RocksDB cannot read the state"):
+        list(store.every())
+    store.close()
+
+
+def test_a_damaged_timer_index_is_told(tmp_path):
+    """An index that just ended early would let customers wait for ever."""
+    store = opened(tmp_path)
+    for number in range(500):
+        store.timers.change(f"t-{number}", None, 1_000 + number)
+    put(store, "a", b"1")
+    token = store.commit()
+    store.close(flush=True)
+    damaged(tmp_path, b"timers")
+    store = opened(tmp_path, at=token)
+    with pytest.raises(StateError, match="RocksDB cannot read the state: Corruption"):
+        store.timers.due(2_000)
+    store.close()
+
+
+def test_a_damaged_position_is_told(tmp_path):
+    """Not taken for a store that has nothing."""
+    store = opened(tmp_path)
+    epoch(store, a=b"1")
+    store.meta.rejected = {f"reason-{number}": number for number in range(200)}
+    token = epoch(store, a=b"2")
+    store.close(flush=True)
+    damaged(tmp_path, b"meta")
+    assert "RocksDB cannot read the state: Corruption" in refusal(tmp_path, at=token)
