@@ -28,6 +28,7 @@ from rocksdict import (
 from state.codec import Token, Undo, decode, encode
 from state.customer import GroupMeta
 from state.errors import StateError
+from state.rocksdb_trouble import entries, trouble
 from state.timer_index import TimerIndex
 
 CUSTOMERS, TIMERS, META = "customers", "timers", "meta"
@@ -140,7 +141,7 @@ class KeyGroupStore:
                 column_families={name: memory.rocksdb_options() for name in (CUSTOMERS, TIMERS, META)},
             )
         except Exception as error:  # rocksdict raises bare Exception
-            raise self._trouble("open", error) from error
+            raise trouble(self.path, "open", error) from error
         self._customers = self._db.get_column_family(CUSTOMERS)
         self._customers_handle = self._db.get_column_family_handle(CUSTOMERS)
         self._meta_family = self._db.get_column_family(META)
@@ -240,7 +241,7 @@ class KeyGroupStore:
             try:
                 stored = self._customers.get([customer_id.encode() for customer_id in missing]) or ()
             except Exception as error:
-                raise self._trouble("read", error) from error
+                raise trouble(self.path, "read", error) from error
             for customer_id, value in zip(missing, stored, strict=True):
                 kept = found[customer_id] = Kept(customer_id, value)
                 self._remember(kept)
@@ -257,7 +258,7 @@ class KeyGroupStore:
     def every(self) -> Iterator[tuple[str, bytes]]:
         """The record of every customer, as the epoch has it by now; read one by one, and not remembered."""
         new = [kept for kept in self._changed if kept.before is None]
-        for key, stored in self._entries(self._customers, b""):
+        for key, stored in entries(self.path, self._customers):
             customer_id = key.decode()
             kept = self._young.get(customer_id) or self._old.get(customer_id)
             yield customer_id, stored if kept is None or kept.value is None else kept.value
@@ -316,7 +317,7 @@ class KeyGroupStore:
         used = {self.meta.definitions, *self._definitions}
         if self._meta_before is not None:
             used.add(decode(self._meta_before, GroupMeta).definitions)
-        for key, _ in self._entries(self._meta_family, _KEY_DEFINITIONS):
+        for key, _ in entries(self.path, self._meta_family, _KEY_DEFINITIONS):
             if not key.startswith(_KEY_DEFINITIONS):
                 break
             if key[len(_KEY_DEFINITIONS) :].decode() not in used:
@@ -326,28 +327,13 @@ class KeyGroupStore:
 
     def _timer_keys(self, start: bytes) -> Iterator[bytes]:
         """The keys of the timer index on disk from `start` on."""
-        return (key for key, _ in self._entries(self._timers, start))
-
-    def _entries(self, family: Rdict, start: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values from `start` on.
-
-        Not `Rdict.items()`, nor `keys()`: at a block that cannot be read those just end, as if there were no more.
-        """
-        walk = family.iter()
-        walk.seek(start)
-        while walk.valid():
-            yield walk.key(), walk.value()
-            walk.next()
-        try:
-            walk.status()
-        except Exception as error:
-            raise self._trouble("read", error) from error
+        return (key for key, _ in entries(self.path, self._timers, start))
 
     def _meta_value(self, key: bytes) -> bytes | None:
         try:
             value: bytes | None = self._meta_family.get(key)
         except Exception as error:
-            raise self._trouble("read", error) from error
+            raise trouble(self.path, "read", error) from error
         return value
 
     def _write(self, batch: WriteBatch) -> None:
@@ -355,10 +341,7 @@ class KeyGroupStore:
         try:
             self._db.write(batch, self._write_options)
         except Exception as error:
-            raise self._trouble("write", error) from error
-
-    def _trouble(self, what: str, error: Exception) -> StateError:  # rocksdict raises bare Exception
-        return StateError(f"{self.path}: RocksDB cannot {what} the state: {error}; {_advice(str(error))}")
+            raise trouble(self.path, "write", error) from error
 
     def timers_waiting(self) -> int:
         """Customers with a timer, as RocksDB estimates it without counting."""
@@ -377,7 +360,7 @@ class KeyGroupStore:
         try:
             Checkpoint(self._db).create_checkpoint(str(path))
         except Exception as error:
-            raise StateError(f"{path}: RocksDB cannot make a checkpoint: {error}; {_advice(str(error))}") from error
+            raise trouble(path, "make a checkpoint of", error) from error
 
     def close(self, flush: bool = False) -> None:
         """Give the directory back. What was not committed is forgotten; `flush` writes what RocksDB has in memory alone."""
@@ -389,7 +372,7 @@ class KeyGroupStore:
                 for family in families:
                     family.flush()
             except Exception as error:
-                raise self._trouble("write", error) from error
+                raise trouble(self.path, "write", error) from error
         # The handles of column families keep RocksDB's lock until they go.
         del self._customers, self._timers, self._meta_family
         del self._customers_handle, self._timers_handle, self._meta_handle
@@ -398,14 +381,3 @@ class KeyGroupStore:
     def _remember(self, kept: Kept) -> None:
         self._young[kept.customer_id] = kept
         self._young_bytes += len(kept.value or b"") + 250  # the dict's and the objects' own overhead, roughly
-
-
-def _advice(error: str) -> str:
-    """What to do next about an error of RocksDB, as far as its text tells."""
-    if "No space" in error:
-        return "make room on the disk and start again; nothing is lost"
-    if "Corruption" in error:
-        return "restore the directory from a backup, or delete it: what is not there is rebuilt from the log as the job starts"
-    if "/LOCK" in error:
-        return "another process works on it: stop that one first"
-    return "see RocksDB's LOG file in that directory"

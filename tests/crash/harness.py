@@ -166,7 +166,8 @@ class Round:
             faults.append(f"forget:{self.control}")
         if kind == "point":
             point = chance.choice(CONTROLS.get(self.control) or OFTEN)
-            faults.append(f"kill:{point}:{chance.randrange(1, POINTS[point] + 1)}")
+            least = POINTS[point] // 2 if self.control else 1  # a control must have something to lose
+            faults.append(f"kill:{point}:{chance.randrange(least, POINTS[point] + 1)}")
         more = {
             "SOJOURN_EPOCH_MS": str(chance.choice((10, 20, 50))),
             "SOJOURN_RESTARTS_MAX": "1",
@@ -292,7 +293,7 @@ class Round:
             if not path.exists():
                 continue
             luck = self.chance.random()
-            if luck < (0.6 if self.control == "behind" else 0.05):
+            if luck < 0.05 or self.control == "behind":
                 shutil.rmtree(path)
             elif luck < 0.20 and stale.exists():
                 # One that was never beyond where the dataflow goes on from: such a one is refused, as it must be.

@@ -1,0 +1,46 @@
+"""What RocksDB cannot do: told as an error that says what to do next, and never taken for an end of the data.
+
+rocksdict raises bare `Exception`s, and its iterators do not even do that. Used by `state.store`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rocksdict import Rdict
+
+from state.errors import StateError
+
+
+def trouble(path: Path, what: str, error: Exception) -> StateError:
+    """RocksDB cannot (open, read, write ...) the state in `path`."""
+    return StateError(f"{path}: RocksDB cannot {what} the state: {error}; {_advice(str(error))}")
+
+
+def entries(path: Path, family: Rdict, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of a column family from `start` on.
+
+    Not `Rdict.items()`, nor `keys()`: at a block that cannot be read those just end, as if there were no more.
+
+    Raises:
+        StateError: There is more, and it cannot be read.
+    """
+    walk = family.iter()
+    walk.seek(start)
+    while walk.valid():
+        yield walk.key(), walk.value()
+        walk.next()
+    try:
+        walk.status()
+    except Exception as error:
+        raise trouble(path, "read", error) from error
+
+
+def _advice(error: str) -> str:
+    """What to do next about an error of RocksDB, as far as its text tells."""
+    if "No space" in error:
+        return "make room on the disk and start again; nothing is lost"
+    if "Corruption" in error:
+        return "restore the directory from a backup, or delete it: what is not there is rebuilt from the log as the job starts"
+    if "/LOCK" in error:
+        return "another process works on it: stop that one first"
+    return "see RocksDB's LOG file in that directory"
