@@ -49,7 +49,8 @@ def run_scenarios(directory: Path, wanted: str, watch: Watch) -> tuple[list[Resu
         watch: Is called after each.
 
     Returns:
-        The results in the order of files, and the coverage of each journey in the order of names.
+        The results in the order of files, and the coverage of each journey in the order of names; with `wanted`, of
+        those of which a scenario ran.
 
     Raises:
         InputError: The directory cannot be read, or has no scenarios.
@@ -70,7 +71,8 @@ def run_scenarios(directory: Path, wanted: str, watch: Watch) -> tuple[list[Resu
         watch(result)
     if not results:
         raise UsageError(f"no scenario in {directory} has {wanted!r} in its name; see them all without -k")
-    return results, list(coverage.values())
+    ran = {result.journey for result in results}
+    return results, [one for name, one in coverage.items() if name in ran or not wanted]
 
 
 def _results(workspace: Workspace, runner: ScenarioRunner, wanted: str) -> Iterator[Result]:
