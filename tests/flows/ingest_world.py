@@ -152,9 +152,8 @@ class Ingest:
     def ends_badly(self, status: int = 1) -> str:
         """By itself, with one line; that line."""
         assert self.end(None) == status, self.said()
-        lines = [
-            line for line in self.said().splitlines() if not line.startswith(("sojourn: ingesting", "sojourn: created"))
-        ]
+        usual = ("sojourn: ingesting", "sojourn: created", "sojourn: no definitions")
+        lines = [line for line in self.said().splitlines() if not line.startswith(usual)]
         assert len(lines) == 1, self.said()
         return lines[0]
 
