@@ -139,15 +139,16 @@ def work(settings: Settings, plan: Plan, partitions: int, stop: Stop, member: Me
             **cluster,
         )
     except BaseException as error:
-        # Rust's PanicException has no name here. With peers it comes from the threads that talk to them.
+        # Rust's PanicException has no name here. With peers it comes from the threads that talk to them; alone, from SQLite.
         if "thread panic" in str(error):
             raise OutsideError(
                 "another process of the cluster is gone; start all of them again, they go on from the last epoch"
             ) from error
-        if type(error).__name__ == "PanicException":
+        if "SqliteFailure" in str(error) or type(error).__name__ == "PanicException":
+            why = re.findall(r'Some\("(.+?)"\)', str(error)) or ["see above"]
             raise OutsideError(
-                f"Bytewax could not go on, for the reason above: most likely it could not write {settings.data / 'recovery'}; make room on "
-                "that disk, or mend it, and start again, nothing is lost"
+                f"Bytewax could not write the recovery store, {settings.data / 'recovery'} ({why[0]}); make room on that disk, or mend it, "
+                "and start again, nothing is lost"
             ) from error
         raise
     job.close()

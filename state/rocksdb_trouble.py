@@ -13,7 +13,8 @@ from state.errors import StateError
 
 def trouble(path: Path, what: str, error: Exception) -> StateError:
     """RocksDB cannot (open, read, write ...) the state in `path`."""
-    return StateError(f"{path}: RocksDB cannot {what} the state: {error}; {_advice(str(error))}")
+    why = " ".join(str(error).split())  # one line
+    return StateError(f"{path}: RocksDB cannot {what} the state: {why}; {_advice(why)}")
 
 
 def entries(path: Path, family: Rdict, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
@@ -37,7 +38,7 @@ def entries(path: Path, family: Rdict, start: bytes = b"") -> Iterator[tuple[byt
 
 def _advice(error: str) -> str:
     """What to do next about an error of RocksDB, as far as its text tells."""
-    if "No space" in error:
+    if "No space" in error or "File too large" in error:
         return "make room on the disk and start again; nothing is lost"
     if "Corruption" in error:
         return "restore the directory from a backup, or delete it: what is not there is rebuilt from the log as the job starts"
