@@ -13,13 +13,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from state.errors import StateError
 from tests.crash.group_state import group_path, position
 from tests.crash.harness import Report, Round, create_topics
 from tests.flows.test_run import PARTITIONS, WAIT_S_MAX, Job, Place, eventually
@@ -72,8 +73,19 @@ class Scene:
         """A part of the log is done, and the job was stopped: all is in RocksDB's files."""
         job = self.start(*SOME)
         job.until_it_says("running")
-        eventually(lambda: sum(position(self.group(group)) for group in range(PARTITIONS)) > 300, "some is done")
+        self.until_done(300, job)
         job.ends_well()
+
+    def until_done(self, records: int, job: Job) -> None:
+        """Wait until the groups have gone so far, all together."""
+
+        def is_done() -> bool:
+            assert job.process.poll() is None, job.said()
+            with suppress(StateError):  # one is just being made
+                return sum(position(self.group(group)) for group in range(PARTITIONS)) > records
+            return False
+
+        eventually(is_done, f"{records} records are done", also=job.said)
 
     def group(self, number: int) -> Path:
         return group_path(self.data, number)
@@ -237,7 +249,7 @@ def test_files_that_must_not_grow(scene: Scene) -> None:
     """A quota, as a limit of the process: every write beyond it fails."""
     job = scene.start("few:20:4000:9999")
     job.until_it_says("running")
-    eventually(lambda: position(scene.group(0)) >= 0 or job.process.poll() is not None, "it has begun", also=job.said)
+    scene.until_done(0, job)
     resource.prlimit(job.process.pid, resource.RLIMIT_FSIZE, (40_000, 40_000))
     assert job.end() == 1, job.said()
     assert job.lines()[-1].startswith("sojourn: "), job.said()
