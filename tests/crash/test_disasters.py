@@ -292,11 +292,7 @@ def test_what_is_fsynced_when(scene: Scene, tmp_path: Path) -> None:
     job = scene.start(f"note:{tmp_path / 'epochs'}", *SOME, epoch_ms=50)
     attached = subprocess.Popen([*strace, "-p", str(job.process.pid)], stderr=subprocess.DEVNULL)
     try:
-        eventually(
-            lambda: sum(position(scene.group(group)) for group in range(PARTITIONS)) > 300,
-            "some is done",
-            also=job.said,
-        )
+        scene.until_done(300, job)
         job.ends_well()
     finally:
         attached.terminate()
