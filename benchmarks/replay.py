@@ -15,6 +15,7 @@ import importlib.util
 import os
 import platform
 import resource
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -157,10 +158,10 @@ def main() -> None:
 
     contenders = dict(item.split("=", 1) for item in options.sojourn or [])
     if not contenders:
-        contenders["pure"] = str(Path(sys.executable).with_name("sojourn"))
+        contenders["pure"] = shlex.quote(str(Path(sys.executable).with_name("sojourn")))
         compiled = HERE.parent / ".venv-compiled" / "bin" / "sojourn"
         if compiled.exists():
-            contenders["compiled"] = str(compiled)
+            contenders["compiled"] = shlex.quote(str(compiled))
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {options.events:,} events of "
           f"{options.customers:,} customers, {options.workers} worker(s), {options.reps} runs each, in turn")  # fmt: skip
     work = Path(tempfile.mkdtemp(prefix="sojourn-bench-"))
@@ -213,7 +214,7 @@ def one(command: str, events: Path, wanted: set[tuple[str, str, int]], work: Pat
     for path in (out, state):
         shutil.rmtree(path, ignore_errors=True)
     arguments = ["--journeys", JOURNEYS, "--out", out, "--state", state, "--workers", workers]
-    result = measure([*command.split(), "replay", str(events), *map(str, arguments)], workers)
+    result = measure([*shlex.split(command), "replay", str(events), *map(str, arguments)], workers)
     got = actions(out)
     if got != wanted:
         sys.exit(f"{command}: {len(got - wanted)} actions too many, {len(wanted - got)} missing")
