@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -267,9 +268,14 @@ def test_killed_at_random_with_any_number_of_workers(
             job = start(place, fault, workers=workers, SOJOURN_RESTART_WAIT_S="0.05", SOJOURN_RESTARTS_MAX="2")
             before = tap.counts().get("journeys.facts", 0)
             enough = before + chance.randrange(1, 200)
+            # A piece may hold fewer facts than that: then after a while is as good a moment to be killed as any.
+            until = time.monotonic() + 10
             eventually(
-                lambda enough=enough, job=job: (  # type: ignore[misc]
-                    tap.poll() or tap.counts().get("journeys.facts", 0) >= enough or job.process.poll() is not None
+                lambda enough=enough, job=job, until=until: (  # type: ignore[misc]
+                    tap.poll()
+                    or tap.counts().get("journeys.facts", 0) >= enough
+                    or job.process.poll() is not None
+                    or time.monotonic() > until
                 ),
                 "some facts, or an end",
                 also=job.said,
