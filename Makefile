@@ -29,8 +29,9 @@ types: $(VENV)/ready ## mypy, strict
 imports: $(VENV)/ready ## import-linter: state <- operators <- flows
 	$(VENV)/bin/lint-imports
 
+# Three at once on two cores: tests with a Kafka wait for it most of the time. A file stays together, and so does its broker.
 tests: $(VENV)/ready ## pytest, warnings as errors, with coverage
-	$(RUN) -m pytest --cov --cov-report=term
+	$(RUN) -m pytest --numprocesses 3 --dist loadfile --cov --cov-report=term
 
 kafka: $(VENV)/ready ## a local Apache Kafka on 127.0.0.1:9092, without Docker (Java 17 and Maven)
 	$(RUN) -m tests.kafka --port 9092
