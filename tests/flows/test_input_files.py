@@ -369,6 +369,7 @@ def test_memory_is_bounded_by_bytes_not_by_lines(tmp_path: Path) -> None:
         ("e.gz", gzip.compress(event("a", 0) + b"\n" + b"x" * 99)[:-9], InputError),
         ("e", event("a", 1) + b"\n" + event("a", 0) + b"\n", UnsortedError),
     ],
+    ids=["cut off", "not in order"],
 )
 def test_trouble_ends_the_input_and_is_told_to_whoever_runs_it(
     tmp_path: Path, name: str, content: bytes, failure: type[Exception]
