@@ -5,8 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from rocksdict import Options, Rdict
+
 from state.codec import Undo, decode, decode_customer, encode_customer
 from state.customer import GroupMeta
+from state.errors import StateError
 from state.look import _opened
 from state.store import CUSTOMERS, META, TIMERS
 from state.timer_index import timer_key
@@ -15,6 +18,16 @@ from tests.crash.oracle import GroupState, Oracle, customer_hash, group_hash
 
 def group_path(data: Path, group: int) -> Path:
     return data / "state" / f"group-{group:05}"
+
+
+def is_made(path: Path) -> bool:
+    """Whether a group's store is there, with all its column families: a kill may come as it is made."""
+    if not (path / "CURRENT").exists():
+        return False
+    try:
+        return {CUSTOMERS, TIMERS, META} <= set(Rdict.list_cf(str(path), Options(raw_mode=True)))
+    except Exception as error:  # rocksdict raises bare Exception
+        raise StateError(f"{path}: {error}") from error
 
 
 def position(path: Path) -> int:
@@ -30,7 +43,7 @@ def position_at_least(path: Path) -> int:
 
 def _meta(path: Path) -> tuple[GroupMeta, Undo | None]:
     fresh = GroupMeta(0, 0)
-    if not (path / "CURRENT").exists():
+    if not is_made(path):
         return fresh, None
     with tempfile.TemporaryDirectory() as scratch, _opened(path, Path(scratch)) as database:
         family = database.get_column_family(META)
@@ -43,7 +56,7 @@ def _meta(path: Path) -> tuple[GroupMeta, Undo | None]:
 
 def differences(path: Path, oracle: Oracle) -> list[str]:
     """What is wrong with a group: against the oracle, and its timer index against its customers."""
-    if not (path / "CURRENT").exists():
+    if not is_made(path):
         return []
     with tempfile.TemporaryDirectory() as scratch, _opened(path, Path(scratch)) as database:
         stored = database.get_column_family(META).get(b"group")
