@@ -13,7 +13,7 @@ Each WHAT is one of
     forget:undo      a store that is an epoch ahead stays there: the negative control of undo records
     forget:behind    a store that is behind stays there: the negative control of leading it on
     few:M:BYTES:ALL  the live job takes M records in one go and BYTES in an epoch, so that there are many epochs, and ALL
-                     (about) in each process before it reads no more
+                     (about) in each process before it reads no more, and dies at a named point whenever it gets there
     note:FILE        what was killed, undone, led on and sent again is noted there, line by line
 
 and goes for the process itself and all worker processes that it starts.
@@ -69,7 +69,7 @@ def install(faults: list[str]) -> None:
             messages, size, whole = map(int, rest.split(":"))
             kafka_log.MESSAGES_MAX = roll_forward.MESSAGES_MAX = messages
             kafka_log.EPOCH_BYTES_MAX = size
-            read_no_more_than(whole)
+            few.let_pass(whole)
         elif kind == "note":
             note.path = Path(rest)
         elif rest == "undo":
@@ -91,23 +91,31 @@ def install(faults: list[str]) -> None:
         reached[point] += 1
         sleep(rest_s)
         number, how = places.get(point, (0, signal.SIGKILL))
-        if reached[point] == number:
+        if reached[point] == number or (number and few.are_over):
             note(f"{how.name} {point}")
             os.kill(os.getpid(), how)
 
     points.at_points(hook)
 
 
-def read_no_more_than(whole: int) -> None:
-    """Let the log seem to end after so many records."""
-    take, taken = kafka_log.LogReader.take, [0]
+class Few:
+    """Lets the log seem to end after so many records."""
 
-    def some(reader: kafka_log.LogReader, partition: int, epoch: int) -> list[Any]:
-        messages = take(reader, partition, epoch) if taken[0] < whole else []
-        taken[0] += len(messages)
-        return messages
+    are_over = False
 
-    kafka_log.LogReader.take = some  # type: ignore[method-assign]
+    def let_pass(self, whole: int) -> None:
+        take, taken = kafka_log.LogReader.take, [0]
+
+        def some(reader: kafka_log.LogReader, partition: int, epoch: int) -> list[Any]:
+            messages = [] if self.are_over else take(reader, partition, epoch)
+            taken[0] += len(messages)
+            self.are_over = taken[0] >= whole
+            return messages
+
+        kafka_log.LogReader.take = some  # type: ignore[method-assign]
+
+
+few = Few()
 
 
 class Note:

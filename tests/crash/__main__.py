@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cycles", type=int, default=20)
     parser.add_argument("--control", choices=sorted(CONTROLS), default="", help="leave out a part: it must go wrong")
+    parser.add_argument("--verbose", action="store_true", help="tell every cycle")
     options = parser.parse_args()
     if obstacle := missing():
         print(f"needs an Apache Kafka of its own: {obstacle}", file=sys.stderr)
@@ -32,6 +33,8 @@ def main() -> int:
             cycles, seed = min(left, CYCLES_EACH), options.seed * 1_000 + number
             found = Round(broker, directory / str(seed), seed, cycles, options.control).run()
             print(f"seed {seed}: {found}", flush=True)
+            for line in found.story if options.verbose else ():
+                print(f"  {line}")
             for line in found.wrong:
                 print(f"  WRONG {line}", flush=True)
             if not found.wrong:

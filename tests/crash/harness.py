@@ -39,17 +39,17 @@ EVENTS_BEFORE, EVENTS_EACH = 1_000, 200  # of a log: some, and so many for each 
 RUN_S_MAX = 90
 TOPICS = (*OUT, "actions.push")
 POINTS = {  # where a job is killed, and at most at which time of reaching it
-    "group: before write": 24,
-    "group: after write": 24,
-    "sink: before freezing": 24,
+    "group: before write": 12,
+    "group: after write": 12,
+    "sink: before freezing": 12,
     "sink: before begin": 12,
     "sink: after produce": 12,
     "sink: before commit": 12,
     "sink: after commit": 12,
-    "sink: before fencing": 4,
-    "sink: fenced": 4,
-    "group: before undo": 3,
-    "group: undone": 3,
+    "sink: before fencing": 2,
+    "sink: fenced": 2,
+    "group: before undo": 1,
+    "group: undone": 1,
     "group: led on": 6,
 }
 OFTEN = (*POINTS, *list(POINTS)[:3] * 2, "sink: before commit", "sink: before commit")  # where things are cut in two
@@ -78,6 +78,8 @@ class Report:
     aborted: int = 0
     compared: int = 0
     wrong: list[str] = field(default_factory=list)
+    story: list[str] = field(default_factory=list)
+    """What was done, cycle by cycle."""
 
     def add(self, other: Report) -> None:
         self.cycles += other.cycles
@@ -117,8 +119,10 @@ class Round:
         self._calm_run()
         with self.tap(self.place) as tap:
             for cycle in range(self.cycles):
+                began = time.monotonic()
                 self._lose_something()
                 self._cycle(cycle)
+                self.report.story[-1] += f", {time.monotonic() - began:.1f} s"
                 self.report.cycles += 1
                 if not self.control:
                     self.look(f"seed {self.seed}, cycle {cycle}", tap)
@@ -160,7 +164,7 @@ class Round:
         shape = chance.choice(("one", "one", "workers", "by hand"))
         kind = "point" if self.control else chance.choice(("point",) * 6 + ("random", "random", "stop", "broker"))
         faults = [
-            f"few:{chance.randrange(4, 24)}:{chance.randrange(300, 4_000)}:{chance.randrange(20, 400)}",
+            f"few:{chance.randrange(4, 24)}:{chance.randrange(300, 4_000)}:{chance.randrange(60, 400)}",
             f"note:{self._notes}",
         ]
         if self.control:
@@ -170,6 +174,9 @@ class Round:
             point = chance.choice(CONTROLS.get(self.control) or OFTEN)
             least = POINTS[point] // 2 if self.control else 1  # a control must have something to lose
             faults.append(f"kill:{point}:{chance.randrange(least, POINTS[point] + 1)}")
+        self.report.story.append(
+            f"cycle {number}: {shape}, {' '.join(faults)}" if kind == "point" else f"cycle {number}: {shape}, {kind}"
+        )
         more = {
             "SOJOURN_EPOCH_MS": str(chance.choice((10, 20, 50))),
             "SOJOURN_RESTARTS_MAX": "1",
@@ -180,7 +187,7 @@ class Round:
                 eventually(
                     lambda: all("running" in job.said() or job.process.poll() is not None for job in jobs), "it runs"
                 )
-                wait_s = 6 if point in MAY_NOT_COME else 20
+                wait_s = 3 if point in MAY_NOT_COME else 8
                 self._until(lambda: any(job.process.poll() is not None for job in jobs), wait_s)
                 if all(job.process.poll() is None for job in jobs):  # it never came there
                     self._kill(jobs)
@@ -217,7 +224,10 @@ class Round:
             )
         except ProcessLookupError:
             job.process.kill()
-        self._until(lambda: any(job.process.poll() is not None for job in jobs))
+        # A supervisor starts its workers again, and goes on for a while.
+        self._until(lambda: any(job.process.poll() is not None for job in jobs), 3)
+        if all(job.process.poll() is None for job in jobs):
+            jobs[0].process.kill()
 
     def _kill_broker(self, jobs: list[Job]) -> None:
         self._note("broker")

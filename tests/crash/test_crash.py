@@ -25,7 +25,7 @@ def broker() -> Iterator[Broker]:
 
 def test_killed_twenty_times_nothing_is_wrong(broker: Broker, tmp_path: Path) -> None:
     """State, timers, output and its order are those of the oracle after every death, and at the end all is there."""
-    report = Round(broker, tmp_path, seed=11, cycles=20).run()
+    report = Round(broker, tmp_path, seed=12, cycles=20).run()
     print(report)
     assert report.wrong == []
     assert report.cycles == 20
