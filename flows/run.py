@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow
-from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.recovery import InconsistentPartitionsError, RecoveryConfig, init_db_dir
 
 from flows.checkpoints import Checkpoints, copies_of
 from flows.data_lock import locked, locked_as_member, one_at_a_time
@@ -143,6 +143,13 @@ def work(settings: Settings, plan: Plan, partitions: int, stop: Stop, member: Me
         if "thread panic" in str(error):
             raise OutsideError(
                 "another process of the cluster is gone; start all of them again, they go on from the last epoch"
+            ) from error
+        if isinstance(
+            error, InconsistentPartitionsError
+        ):  # the look before has seen nothing; it is not the store it was
+            raise StateError(
+                f"{settings.data / 'recovery'}: {error}; restore {settings.data} from a backup, or rebuild the state from the log: "
+                "sojourn state rebuild"
             ) from error
         if "SqliteFailure" in str(error) or type(error).__name__ == "PanicException":
             why = re.findall(r'Some\("(.+?)"\)', str(error)) or ["see above"]
