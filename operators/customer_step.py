@@ -18,12 +18,14 @@ from datetime import tzinfo
 
 from xxhash import xxh3_64_intdigest
 
+from operators.decisions import settle
 from operators.entries import enter, enter_by_change, enter_by_schedule
 from operators.events import Event
 from operators.holds import TIMER as HOLD_TIMER
 from operators.holds import hold_is_over
+from operators.journey_plan import JourneyPlan
 from operators.moment import NO_EVENT, Moment, Records
-from operators.plan import JourneyPlan, Plan
+from operators.plan import Plan
 from operators.profile import identify
 from operators.run_moves import RunMoves
 from operators.trait_plan import Change
@@ -47,6 +49,9 @@ TRAIT_TIMER = "!traits"
 """The timer of all segments of a customer: before those of journeys, for who is in a segment at an instant is in it for their
 steps."""
 
+NEVER = 2**63
+"""Later than any timer."""
+
 _NO_CHANGES: Sequence[Change] = ()
 
 RETIMES_MAX = 10
@@ -64,6 +69,7 @@ class CustomerStep:
         self._watches_all = plan.watches_all
         self._zone = plan.zone
         self._traits = plan.traits
+        self._gates = plan.gates
 
     def take(self, customer: Customer, customer_id: str, events: list[tuple[Event, int]], records: Records) -> int:
         """Take in events of one customer, in the log's order.
@@ -77,7 +83,7 @@ class CustomerStep:
         Returns:
             How many were duplicates, which change nothing but `seq`.
         """
-        moment = Moment(customer, customer_id, records, self._zone, self._traits)
+        moment = Moment(customer, customer_id, records, self._zone, self._traits, self._gates)
         seen, journeys = customer.seen, customer.journeys
         watches_of, watches_all = self._watches.get, self._watches_all
         has_traits, has_clock = self._traits is not None, self._traits is not None or bool(self.plan.schedules)
@@ -86,7 +92,7 @@ class CustomerStep:
         for event, now in events:
             if timers:
                 self._fire_due(moment, now)
-            moment.event, moment.now = event, now
+            moment.event, moment.now, moment.kept = event, now, 0
             digest = xxh3_64_intdigest(event.message_id.encode())
             if seen:
                 before = seen.get(digest)
@@ -135,8 +141,8 @@ class CustomerStep:
                     _set_deadlines(journey, memory, moment)
             if changes:
                 self._enter_by(changes, moment)
-            if moment.profile_changed:
-                self._retime(moment)
+            if moment.proposals or moment.profile_changed:
+                self._settle(moment)
             if has_clock:
                 self._set_clocks(moment, moved or customer.profile is not profile)
         return duplicates
@@ -147,7 +153,7 @@ class CustomerStep:
         `records` takes what comes out. A timer that firing sets is fired, too, if it is due by then.
         """
         if customer.timers:
-            self._fire_due(Moment(customer, customer_id, records, self._zone, self._traits), through)
+            self._fire_due(Moment(customer, customer_id, records, self._zone, self._traits, self._gates), through)
 
     def adopt(self, customer: Customer, now: int) -> bool:
         """Set the timers by which time alone moves a customer, at the moment (ms) from which on these definitions hold.
@@ -159,7 +165,7 @@ class CustomerStep:
             Whether timers changed.
         """
         before = dict(customer.timers)
-        moment = Moment(customer, "", [], self._zone, self._traits)
+        moment = Moment(customer, "", [], self._zone, self._traits, self._gates)
         moment.now = now
         if self._traits is not None:
             self._ready(moment, moment.customer_zone)
@@ -169,8 +175,14 @@ class CustomerStep:
     def _fire_due(self, moment: Moment, through: int) -> None:
         customer = moment.customer
         timers = customer.timers
-        while timers:
-            due, name = min((due, name) for name, due in timers.items())
+        while timers or moment.proposals:
+            due, name = min((due, name) for name, due in timers.items()) if timers else (NEVER, "")
+            if moment.proposals and due > moment.now:  # the instant is over: what all its timers proposed is decided
+                profile = customer.profile
+                self._settle(moment)
+                self._set_clocks(moment, customer.profile is not profile)
+                moment.timer, moment.kept = "", 0
+                continue
             if due > through:
                 return
             del timers[name]
@@ -273,6 +285,18 @@ class CustomerStep:
                 timers.pop(timer, None)
             elif is_elsewhere or timer not in timers:
                 timers[timer] = journey.schedule.next_after(now, moment.customer_zone)
+
+    def _settle(self, moment: Moment) -> None:
+        """The instant is over: decide what goes out, and whatever follows from that at once."""
+        for _ in range(RETIMES_MAX):
+            if moment.proposals:
+                settle(moment)
+            if moment.profile_changed:
+                self._retime(moment)
+            if not moment.proposals:
+                return
+        settle(moment)
+        moment.profile_changed = False
 
     def _retime(self, moment: Moment) -> None:
         """Steps changed the profile: waits for a date of it are over at another time; each such wait may change it again."""

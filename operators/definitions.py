@@ -26,7 +26,7 @@ from operators.durations import parse_duration
 from operators.expressions import compile_expression
 from operators.pattern_definitions import PatternFields, pattern_mistakes
 from operators.step_definitions import Step
-from operators.step_types import RUN_NAMES, Condition, PathOrAny, Percent, check_condition, mistake, names_here
+from operators.step_types import RUN_NAMES, Condition, Names, PathOrAny, Percent, check_condition, mistake, names_here
 from operators.zones import zone_named
 
 CHANNELS = ("email", "push", "sms", "in_app", "ads", "web", "call_center")
@@ -197,12 +197,22 @@ def _zone(value: str) -> None:
         raise ValueError(f"{value!r} is no time zone; write one of the IANA database, as in: timezone: Europe/Berlin")
 
 
+class ConflictsRule(Model):
+    """Which messages of one customer at one instant compete, and how many of them go out."""
+
+    later = ("within",)
+    tag: Names = Field([], description="Messages with this tag, or with any of a list; by default all")
+    keep: StrictInt = Field(1, ge=1, le=100, description="How many go out")
+    then: Literal["drop"] = Field("drop", description="What becomes of the others")
+
+
 class Orchestration(Model):
     """What holds for all journeys."""
 
-    later = ("caps", "bypass", "suppress", "control", "conflicts")
+    later = ("caps", "bypass", "suppress", "control")
     timezone: Annotated[Text, explained(_zone)] = Field(description="Used when a customer has none of their own")
     channels: dict[Name, Channel] = Field({name: Channel() for name in CHANNELS}, description="The channels there are")
+    conflicts: ConflictsRule | None = Field(None, description="Messages of one customer at one instant compete")
 
     @field_validator("channels", mode="before")
     @classmethod

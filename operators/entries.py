@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from operators.events import Event
+from operators.journey_plan import JourneyPlan
 from operators.moment import Moment
 from operators.pattern import Match
 from operators.pattern_none import match_of
 from operators.pattern_repeats import token_of
-from operators.plan import JourneyPlan
 from operators.records import writable
 from operators.run_bounds import RUNS_MAX
 from operators.run_steps import Walk, begin
@@ -36,7 +36,9 @@ def enter(journey: JourneyPlan, match: Match, memory: JourneyMemory, moment: Mom
         key, token = writable(keys[0]), token_of(keys[0])
         value = token
     runs = moment.customer.runs.get(journey.name)
-    running = [run for run in runs if run.step] if runs else []
+    running = [run for run in runs if run.step and not run.leaving] if runs else []
+    if moment.proposals:
+        running = _pending(running, journey, moment)
     mine = running if journey.key is None else [run for run in running if run.value == token]
     again, now = journey.again, moment.now
     if again.remembers:
@@ -65,6 +67,13 @@ def enter(journey: JourneyPlan, match: Match, memory: JourneyMemory, moment: Mom
         moment.renew()
     begin(journey, moment, key, value, match)
     return True
+
+
+def _pending(running: list[Run], journey: JourneyPlan, moment: Moment) -> list[Run]:
+    """With the runs that began at this very instant; without those that are over once it is decided what they send."""
+    walks = {one.walk.run.instance: one for one in moment.proposals if one.walk.journey.name == journey.name}
+    running = [run for run in running if run.instance not in walks or walks[run.instance].next is not None]
+    return running + [one.walk.run for one in walks.values() if not one.walk.stored]
 
 
 def enter_by_change(journey: JourneyPlan, change: tuple[str, bool], moment: Moment) -> None:
@@ -103,7 +112,9 @@ def _event_of(kind: str, name: str, properties: dict[str, Any], moment: Moment) 
 
 def _replace(run: Run, journey: JourneyPlan, moment: Moment) -> None:
     """A run under way makes room for the new entry, by the rules of the version that is entered."""
-    Walk(journey, moment, run, moment.mover).end("replaced")
+    pending = [one.walk for one in moment.proposals if one.walk.run is run]
+    walk = pending[0] if pending else Walk(journey, moment, run, moment.mover)
+    walk.end("replaced")
 
 
 def _remember(memory: JourneyMemory, token: str, now: int, period: int | None) -> None:

@@ -1,7 +1,7 @@
 """One customer at one event or timer: what the parts of the customer step hand to each other."""
 
 from datetime import tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from operators.events import Event
 from operators.records import FACTS, PROFILES, profile_of
@@ -9,6 +9,10 @@ from operators.trait_plan import TraitPlan
 from operators.zones import zone_of
 from state.customer import Customer
 from state.instants import format_instant
+
+if TYPE_CHECKING:
+    from operators.candidates import Proposal
+    from operators.gates import Gates
 
 Records = list[tuple[str, dict[str, Any]]]
 """(topic, record), in the order in which they came about. A profile's is of the moment of its change."""
@@ -24,8 +28,11 @@ class Moment:
         "customer",
         "customer_id",
         "event",
+        "gates",
+        "kept",
         "now",
         "profile_changed",
+        "proposals",
         "records",
         "timer",
         "traits",
@@ -39,11 +46,23 @@ class Moment:
     now: int
     profile_changed: bool
     """Whether a step of a run set attributes since it was last looked at."""
+    gates: "Gates"
+    """What is between messages and their channels."""
+    kept: int
+    """How many of those that compete went out at this instant."""
+    proposals: "list[Proposal]"
+    """What wants to go out and is not decided yet."""
 
     def __init__(
-        self, customer: Customer, customer_id: str, records: Records, zone: tzinfo, traits: TraitPlan | None = None
+        self,
+        customer: Customer,
+        customer_id: str,
+        records: Records,
+        zone: tzinfo,
+        traits: TraitPlan | None = None,
+        gates: "Gates | None" = None,
     ) -> None:
-        """A customer, the workspace's zone and traits in use; `event` (or `timer`) and `now` are set for each."""
+        """A customer, the workspace's zone, traits in use and gates; `event` (or `timer`) and `now` are set for each."""
         self.customer = customer
         self.customer_id = customer_id
         self.records = records
@@ -52,6 +71,10 @@ class Moment:
         self.event = NO_EVENT
         self.timer = ""
         self.profile_changed = False
+        self.proposals = []
+        self.kept = 0
+        if gates is not None:
+            self.gates = gates
         self._names: dict[str, Any] | None = None
 
     @property

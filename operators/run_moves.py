@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 
 from operators.events import Event
 from operators.feedback import OUTCOMES, action_of
+from operators.journey_plan import ExitRulePlan, JourneyPlan
 from operators.kept_events import content_of, event_of
 from operators.moment import Moment
 from operators.paths import Path
 from operators.pattern_repeats import token_of
-from operators.plan import ExitRulePlan, JourneyPlan, Plan
+from operators.plan import Plan
 from operators.plan_steps import DelayPlan, ReplyPlan, SendPlan, WaitForPlan, WaitPlan
 from operators.run_steps import Walk, is_past, timer_of
 from operators.run_waits import can_change, deadline
-from operators.sends import send
 from operators.trait_plan import Change
 from state.instants import format_instant
 from state.runs import Run
@@ -102,7 +102,7 @@ class RunMoves:
         changes: Sequence[Change],
     ) -> None:
         for run, journey in self._runs_of(journeys, moment):
-            if not run.step or not journey.exits:
+            if not run.step or run.leaving or not journey.exits:
                 continue
             walk = Walk(journey, moment, run, event)
             for rule in journey.exits:
@@ -147,6 +147,8 @@ class RunMoves:
                 continue
             timer = timer_of(journey.name, run)
             before = moment.customer.timers.get(timer)
+            if before is None:  # its time has come already, and what it wants to send is not decided yet
+                continue
             walk = Walk(journey, moment, run, None)
             due = deadline(delay, run, moment, walk.scope)
             if due is None or due == before:
@@ -222,7 +224,7 @@ def leave(walk: Walk, rule: ExitRulePlan) -> None:
     if rule.first is None:
         walk.end(rule.reason)
     else:
-        walk.reason = rule.reason
+        walk.reason = walk.run.leaving = rule.reason
         walk.go(rule.first)
 
 
@@ -271,8 +273,7 @@ def _time_is_up(walk: Walk) -> None:
     run = walk.run
     step = walk.journey.steps[run.step]
     if isinstance(step, SendPlan):
-        send(walk, step)
-        walk.go(step.next)
+        walk.try_again(step)
     elif isinstance(step, WaitForPlan) and run.held:
         place, content = run.held
         run.held = []
@@ -290,7 +291,7 @@ def _delay_of(journey: JourneyPlan, run: Run) -> DelayPlan | None:
     step = journey.steps.get(run.step)
     if isinstance(step, (WaitPlan, WaitForPlan)):
         return step.delay
-    if isinstance(step, SendPlan) and step.at is not None:
+    if isinstance(step, SendPlan) and step.at is not None and not run.is_deferred:
         return DelayPlan(clock=step.at)
     return None
 

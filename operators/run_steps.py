@@ -11,13 +11,15 @@ which the oldest is forgotten first.
 from collections.abc import Callable
 from typing import Any, Final
 
+from operators.candidates import Proposal
+from operators.decisions import decide
 from operators.events import Event
 from operators.holds import release, release_run, suppress
-from operators.kept_events import keep, read_kept
+from operators.journey_plan import JourneyPlan
+from operators.kept_events import content_of, event_of, keep, read_kept
 from operators.moment import Moment
 from operators.pattern import Match
 from operators.pattern_repeats import token_of
-from operators.plan import JourneyPlan
 from operators.plan_steps import (
     BackPlan,
     BranchPlan,
@@ -35,13 +37,13 @@ from operators.profile import set_attributes
 from operators.records import instance_of
 from operators.run_bounds import RUNS_MAX
 from operators.run_waits import deadline
-from operators.sends import send
+from operators.sends import proposal_of
 from state.instants import format_instant
 from state.runs import Run
 
 HOLD: Final = "\x00hold"
 OVER: Final = "\x00over"
-"""What a step gives instead of the next one: the run waits at it; the run is over."""
+"""What a step gives instead of the next one: the run waits at it, be it for the decision of what goes out; the run is over."""
 
 
 class Walk:
@@ -66,7 +68,7 @@ class Walk:
         self.run = run
         self.event = event
         self.stored = stored
-        self.reason = "completed"
+        self.reason = run.leaving or "completed"
         self._match: Match | None = None
         self._scope: dict[str, Any] | None = None
         self.went_back = False
@@ -125,12 +127,57 @@ class Walk:
         run, customer = self.run, self.moment.customer
         customer.timers[timer_of(self.journey.name, run)] = due
         self.tell("waiting", step=run.step, until=format_instant(due))
+        self._store()
+        return HOLD
+
+    # --- what it sends
+
+    def propose(self, proposal: Proposal) -> str | None:
+        """Put down what the step wants to send; what comes next, or HOLD while that is not decided, or deferred.
+
+        What competes with nothing is decided where it is reached, the rest at the end of the instant.
+        """
+        moment = self.moment
+        if moment.gates.compete(proposal):
+            moment.proposals.append(proposal)
+            return HOLD
+        decide(proposal, moment)
+        return self._decided(proposal)
+
+    def go_on(self, proposal: Proposal) -> None:
+        """It is decided what goes out at the step where the run stands: walk on from there, unless it is deferred."""
+        then = self._decided(proposal)
+        if then is not HOLD:
+            self.go(then)
+
+    def try_again(self, step: SendPlan) -> None:
+        """The time has come to which a message was deferred, or for which it was meant."""
+        if self.run.mover is not None:
+            self.event = event_of(self.run.mover)
+        then = self.propose(proposal_of(self, step))
+        if then is not HOLD:
+            self.go(then)
+
+    def _decided(self, proposal: Proposal) -> str | None:
+        run, until = self.run, proposal.until
+        if until is None:
+            if run.is_deferred:
+                run.is_deferred, run.mover = False, None
+            return proposal.next
+        run.is_deferred = True
+        if self.journey.reads_mover:
+            run.mover = content_of(self.event) if self.event is not None else None
+        self.moment.customer.timers[timer_of(self.journey.name, run)] = until
+        self._store()
+        return HOLD
+
+    def _store(self) -> None:
+        """Keep the run among those of the customer."""
         if not self.stored:
             self.keep(self.journey.reads)
-            customer.runs.setdefault(self.journey.name, []).append(run)
+            self.moment.customer.runs.setdefault(self.journey.name, []).append(self.run)
             self.stored = True
             self.moment.tell_profile()
-        return HOLD
 
     def keep(self, reads: frozenset[str]) -> None:
         """Keep of the matched events what is read later."""
@@ -141,6 +188,8 @@ class Walk:
         """The run is over; its goal may still be met."""
         run, customer, journey = self.run, self.moment.customer, self.journey
         customer.timers.pop(timer_of(journey.name, run), None)
+        if self.moment.proposals:
+            self.moment.proposals = [one for one in self.moment.proposals if one.walk.run is not run]
         if customer.holds:
             release_run(self.moment, run.instance)
         self.tell("exited", reason=reason)
@@ -165,6 +214,7 @@ class Walk:
         else:
             self.keep(journey.goal_reads)
         run.visits, run.backs, run.held, run.actions, run.arms, run.exposed = {}, {}, [], {}, {}, []
+        run.leaving, run.is_deferred, run.mover = "", False, None
         if runs is None:
             runs = self.moment.customer.runs[journey.name] = []
         over = [one for one in runs if not one.step]
@@ -219,10 +269,11 @@ def is_past(run: Run, journey: JourneyPlan, now: int) -> bool:
 
 def _send(walk: Walk, step: SendPlan) -> str | None:
     walk.reach(step)
+    visits = walk.run.visits
+    visits[step.step] = visits.get(step.step, 0) + 1
     if step.at is not None:
         return walk.hold(step.at.next_after(walk.moment.now, walk.moment.customer_zone))
-    send(walk, step)
-    return step.next
+    return walk.propose(proposal_of(walk, step))
 
 
 def _wait(walk: Walk, step: WaitPlan) -> str | None:

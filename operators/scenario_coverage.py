@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from operators.plan import JourneyPlan
+from operators.journey_plan import JourneyPlan
 from operators.plan_steps import BackPlan, BranchPlan, SplitPlan, StepPlan, WaitForPlan
 
 Way = tuple[str, object]

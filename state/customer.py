@@ -35,6 +35,16 @@ class JourneyMemory(msgspec.Struct, array_like=True, gc=False):
     """Of the pattern that `buckets` and `contents` are of: another pattern has no use for them. 0 before any."""
 
 
+class Sent(msgspec.Struct, array_like=True, gc=False):
+    """One message that went out."""
+
+    at: int
+    """Log time (ms)."""
+    channel: str
+    journey: str
+    tags: list[str] = []
+
+
 class Customer(msgspec.Struct, array_like=True, gc=False):
     """Everything that is remembered of one customer."""
 
@@ -58,6 +68,12 @@ class Customer(msgspec.Struct, array_like=True, gc=False):
     """The last time zone that the context of an event named."""
     traits: TraitMemory | None = None
     """Of traits and segments; None where none is in use."""
+    sends: list[Sent] = []
+    """The last messages, oldest first, as far as caps count them."""
+    bounced: dict[str, str] = {}
+    """Channel -> the address there at which messages do not arrive: it bounced, or its token expired."""
+    consents: dict[str, list[tuple[int, bool]]] = {}
+    """Group of consent -> when (ms) it was given (True) or withdrawn, oldest first."""
 
 
 class GroupMeta(msgspec.Struct, array_like=True):

@@ -50,6 +50,12 @@ class Run(msgspec.Struct, array_like=True, gc=False):
     converted: bool = False
     refusal_told: bool = False
     """Whether a `not_entered: reentry` fact was given while this run kept the customer out."""
+    leaving: str = ""
+    """The reason for which it is on its way out by an exit rule; empty while it is not."""
+    is_deferred: bool = False
+    """Whether a gate deferred the message of the step at which it stands."""
+    mover: Any = None
+    """Of a deferred run: what the event held that moved it to its step, where the journey reads that."""
 
 
 class Hold(msgspec.Struct, array_like=True, gc=False):

@@ -106,8 +106,9 @@ class Life:
 
     @property
     def story(self):
-        """The facts in short: what, and the step or the reason."""
-        return [" ".join(filter(None, (one["fact"], one.get("step"), one.get("reason")))) for one in self.facts]
+        """The facts in short: what, and the step or the reason; without `decided`, which comes before every message."""
+        told = [one for one in self.facts if one["fact"] != "decided"]
+        return [" ".join(filter(None, (one["fact"], one.get("step"), one.get("reason")))) for one in told]
 
     def fact(self, name):
         """The last fact of this name."""

@@ -167,7 +167,7 @@ def test_an_action_is_as_the_contract_has_it():
 
 
 def test_a_run_is_told_from_entry_to_exit_in_order():
-    """`entered`, `step`, `sent`, `exited`, each with what the contract asks of it."""
+    """`entered`, `step`, `decided`, `sent`, `exited`, each with what the contract asks of it."""
     shopper = Shopper(INTEREST)
     told = shopper.take(viewed("m1"), viewed("m2", T0 + 1_234))
     action = next(record for topic, record in told if topic == "actions.email")
@@ -176,6 +176,7 @@ def test_a_run_is_told_from_entry_to_exit_in_order():
     expected = [
         {"fact": "entered", "key": "tents", "caused_by": "m2", **run},
         {"fact": "step", "step": "offer", **run},
+        {"fact": "decided", "step": "offer", "nothing": 0, "chosen": "offer", **run},
         {
             "fact": "sent",
             "step": "offer",
@@ -195,7 +196,7 @@ def test_the_steps_are_walked_top_to_bottom_and_named_by_place_without_an_id():
     """Two sends; the second has no id and is called 2."""
     told = Shopper(WELCOME).take(an_event("Signed Up", properties={"name": "Bo"}))
     assert names([record for topic, record in told if topic == FACTS]) == [
-        "entered", "step", "sent", "step", "sent", "exited",
+        "entered", "step", "decided", "sent", "step", "decided", "sent", "exited",
     ]  # fmt: skip
     assert [(t, r["step"]) for t, r in told if t.startswith("actions.")] == [
         ("actions.push", "hello"),
@@ -297,7 +298,8 @@ def test_a_refused_re_entry_is_told_once_for_each_key_and_closed_period():
         events = [viewed(f"{category}{day}{i}", T0 + day * DAY + i, category) for i in range(2)]
         return [(fact["fact"], fact.get("reason"), fact.get("key")) for fact in shopper.facts(*events)]
 
-    entered = [("entered", None, "tents"), ("step", None, None), ("sent", None, None), ("exited", "completed", None)]
+    names = ("entered", None, "tents"), ("step", None, None), ("decided", None, None), ("sent", None, None)
+    entered = [*names, ("exited", "completed", None)]
     refused = [("not_entered", "reentry", "tents")]
     assert looks(0) == entered
     assert [looks(1), looks(2)] == [refused, []]
@@ -503,9 +505,10 @@ def test_a_template_that_fails_withholds_its_message_and_stops_nothing():
     shopper = Shopper(WELCOME.replace("properties.name", "properties.nam"), other)
     told = shopper.take(an_event("Signed Up", properties={"name": "Bo"}))
     facts = [record for topic, record in told if topic == FACTS]
-    assert names(facts)[:6] == ["entered", "step", "withheld", "step", "sent", "exited"]
-    assert names(facts)[6:] == ["entered", "step", "sent", "step", "sent", "exited"]
-    withheld = facts[2]
+    sent = ["step", "decided", "sent"]
+    assert names(facts)[:8] == ["entered", "step", "decided", "withheld", *sent, "exited"]
+    assert names(facts)[8:] == ["entered", *sent, *sent, "exited"]
+    withheld = facts[3]
     expected = {
         "gate": "template",
         "then": "dropped",

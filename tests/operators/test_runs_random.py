@@ -149,7 +149,7 @@ def short(records):
     """The facts as the oracle tells them."""
     found = []
     for topic, record in records:
-        if topic == "journeys.facts":
+        if topic == "journeys.facts" and record["fact"] != "decided":
             what = record.get("step") or record.get("reason") or record.get("key")
             found.append((parse_instant(record["at"]), record["fact"], what))
     return found

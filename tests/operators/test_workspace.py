@@ -437,7 +437,7 @@ def test_what_a_journey_of_the_language_has_and_this_version_has_not_is_refused(
         ("bypass: [transactional]", "bypass"),
         ("suppress: [{when: 'now > 1', tag: marketing}]", "suppress"),
         ("control: 2%", "control"),
-        ("conflicts: {tag: marketing, within: 0s, keep: 1, then: drop}", "conflicts"),
+        ("conflicts: {tag: marketing, within: 1h, keep: 1, then: drop}", "conflicts.within"),
     ],
 )
 def test_what_an_orchestration_of_the_language_has_and_this_version_has_not_is_refused(more, path):

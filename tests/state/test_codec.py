@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from state.codec import FORMAT, Token, Undo, decode, decode_customer, encode, encode_customer
-from state.customer import Customer, Entry, GroupMeta, JourneyMemory
+from state.customer import Customer, Entry, GroupMeta, JourneyMemory, Sent
 from state.delivery import Lengths, Marker, Message, Unsent
 from state.errors import StateError, StateFormatError
 from state.runs import Hold, Run
@@ -107,6 +107,16 @@ WITH_TRAITS = replace(
 WITH_MARKS = replace(
     WITH_TRAITS, journeys={name: replace(memory, mark=2**64 - 1) for name, memory in CUSTOMER.journeys.items()}
 )
+DEFERRED = replace(
+    RUN, leaving="goal", is_deferred=True, mover={"kind": "track", "name": "B", "properties": {}, "time": 1}
+)
+GATED = replace(
+    WITH_MARKS,
+    runs={"cart-recovery": [DEFERRED, Run("0a" * 16, 1, 0, 0)]},
+    sends=[Sent(1_767_225_600_000, "email", "welcome", ["news", "offers"]), Sent(1_767_225_600_001, "ads", "j")],
+    bounced={"email": "bo@example.org"},
+    consents={"email_marketing": [(0, True), (1_767_225_600_000, False)]},
+)
 WITH_TIMERS = replace(CUSTOMER, timers={"cart-recovery 0f0f 2": 1_767_225_600_005, "": 0})
 UNDO = Undo(
     bytes.fromhex((GOLDEN / "1-group-meta.hex").read_text("ascii")),
@@ -121,6 +131,7 @@ OLDER = {
     "customer-with-runs-new": Customer(),
     "customer-with-traits": WITH_TRAITS,
     "customer-with-traits-new": Customer(),
+    "customer-with-marks": WITH_MARKS,
     "group-meta": META,
     "group-meta-fresh": GroupMeta(0, 1),
     "undo": UNDO,
@@ -128,7 +139,7 @@ OLDER = {
 }
 """What golden files hold that were written before a field was added: it has its default."""
 VALUES = {
-    "customer-with-marks": WITH_MARKS,
+    "customer-gated": GATED,
     "group-meta-of-ingest": replace(META, is_stamped=True, definitions_in_log=True),
     "group-meta-of-ingest-fresh": GroupMeta(0, 1),
     "undo-with-timers": replace(UNDO, timers=[(timer_key(5, "c-1"), timer_key(6, "c-1")), (None, b"k"), (b"l", None)]),
@@ -306,7 +317,7 @@ def test_a_record_of_another_kind_is_refused(name, form):
         read(golden(name), form)
 
 
-@pytest.mark.parametrize("name", ["customer-with-marks", "group-meta-of-ingest", "undo-with-timers", "token"])
+@pytest.mark.parametrize("name", ["customer-gated", "group-meta-of-ingest", "undo-with-timers", "token"])
 def test_damaged_bytes_are_a_record_or_are_refused(name):
     """A flipped bit may change a number unseen; nothing but `StateFormatError` ever comes of it."""
     random, stored, form = Random(1), golden(name), type(VALUES[name])
