@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli_analysts import compare
 from flows.cli_authors import check, draw, scenarios, schema
 from state.errors import SojournError
 
@@ -132,6 +133,7 @@ def ingest(
     run_ingest(settings, create_topics, heartbeats_only, accept_loss)
 
 
+app.command()(compare)
 app.command()(check)
 app.command("test")(scenarios)
 app.command()(schema)
