@@ -18,18 +18,20 @@ from datetime import tzinfo
 
 from xxhash import xxh3_64_intdigest
 
+from operators.activity import note_activity
 from operators.decisions import settle
 from operators.entries import enter, enter_by_change, enter_by_schedule
 from operators.events import Event
+from operators.feedback import OUTCOMES
 from operators.holds import TIMER as HOLD_TIMER
 from operators.holds import hold_is_over
 from operators.journey_plan import JourneyPlan
 from operators.moment import NO_EVENT, Moment, Records
+from operators.outcomes import take_outcome
 from operators.plan import Plan
-from operators.profile import identify
+from operators.profile import OF_CUSTOMER, hear_context, identify
 from operators.run_moves import RunMoves
 from operators.trait_plan import Change
-from operators.zones import zone_named
 from state.customer import Customer, JourneyMemory
 from state.instants import format_instant
 
@@ -87,6 +89,7 @@ class CustomerStep:
         seen, journeys = customer.seen, customer.journeys
         watches_of, watches_all = self._watches.get, self._watches_all
         has_traits, has_clock = self._traits is not None, self._traits is not None or bool(self.plan.schedules)
+        has_hours = self.plan.wants_hours
         duplicates = 0
         timers = customer.timers
         for event, now in events:
@@ -114,12 +117,15 @@ class CustomerStep:
                 self._ready(moment, zone)
             moved = False
             context = event.context
-            if context:
-                named = context.get("timezone")
-                if named is not None and named != customer.zone:
-                    moved = _move(customer, named)
-            if event.kind == "identify" and event.properties:
-                identify(moment, event.properties, event.message_id)
+            if context and not OF_CUSTOMER.isdisjoint(context):
+                moved = hear_context(moment, event)
+            if event.kind == "identify":
+                if event.properties:
+                    identify(moment, event)
+            elif event.name in OUTCOMES:
+                take_outcome(moment, event, OUTCOMES[event.name])
+            if has_hours:
+                note_activity(customer, event, now, moment.customer_zone)
             changes = _NO_CHANGES if zone is None else self._see(moment, event, customer.profile is not profile, zone)
             if customer.runs:
                 if moved or customer.profile is not profile:
@@ -308,14 +314,6 @@ class CustomerStep:
                 self._traits.profile_changed(moment.customer.traits, moment.now)
             self._moves.retime(moment)
         moment.profile_changed = False
-
-
-def _move(customer: Customer, zone: object) -> bool:
-    """An event names the zone that the customer is in; False where there is none of the name."""
-    if not isinstance(zone, str) or zone_named(zone) is None:
-        return False
-    customer.zone = zone
-    return True
 
 
 def _set_deadlines(journey: JourneyPlan, memory: JourneyMemory, moment: Moment) -> None:

@@ -1,13 +1,16 @@
 """Feedback on messages: which events tell of an outcome, and of which.
 
-Event names are those of Segment's e-mail and mobile specs, and the same words for the other channels. What an event is
-about it says itself, in `properties.action_id`; without it, it is an event like any other.
+Event names are those of Segment's e-mail and mobile specs, and the same words for the other channels. Which message an
+event is about it says itself, in `properties.action_id`; without it, `operators.outcomes` takes the last one on its channel.
 """
 
 from operators.events import Event
 
 ENGAGED = frozenset(("opened", "clicked", "replied"))
 """The outcomes that `engaged` stands for."""
+
+ANSWERED = ENGAGED | {"called"}
+"""The outcomes that count as an answer of the customer on a channel."""
 
 _WORDS = {
     "Delivered": "delivered",
@@ -21,12 +24,29 @@ _WORDS = {
     "Bounced": "bounced",
     "Failed": "bounced",
     "Unsubscribed": "unsubscribed",
+    "Marked as Spam": "unsubscribed",
 }
-_SENDERS = ("Email", "Push Notification", "SMS", "In-App Message", "Ad", "Web Message", "Call", "Message")
+_SENDERS = {
+    "Email": "email",
+    "Push Notification": "push",
+    "SMS": "sms",
+    "In-App Message": "in_app",
+    "Ad": "ads",
+    "Web Message": "web",
+    "Call": "call_center",
+    "Message": "",
+}
+"""How event names begin -> the channel that they are of; `Message` says it in `properties.channel`."""
 
 OUTCOMES: dict[str, str] = {f"{sender} {words}": outcome for sender in _SENDERS for words, outcome in _WORDS.items()}
 """Event name -> outcome: `Email Opened` is opened, `Push Notification Tapped` clicked."""
 OUTCOMES["Unsubscribed"] = "unsubscribed"
+OUTCOMES["Call Made"] = OUTCOMES["Call Completed"] = "called"
+
+CHANNELS: dict[str, str] = {f"{sender} {words}": channel for sender, channel in _SENDERS.items() for words in _WORDS}
+"""Event name -> channel; empty where the event says it."""
+CHANNELS["Unsubscribed"] = "email"  # Segment's e-mail spec has it
+CHANNELS["Call Made"] = CHANNELS["Call Completed"] = "call_center"
 
 
 def names_of(outcomes: frozenset[str]) -> frozenset[str]:
@@ -38,3 +58,9 @@ def action_of(event: Event) -> str | None:
     """The action that an event is about."""
     action = event.properties.get("action_id")
     return action if isinstance(action, str) else None
+
+
+def channel_of(event: Event) -> str:
+    """The channel that an outcome is of, as far as the event says it: `properties.channel`, else its name; empty for neither."""
+    channel = event.properties.get("channel")
+    return channel if isinstance(channel, str) and channel else CHANNELS.get(event.name, "")

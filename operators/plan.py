@@ -67,6 +67,8 @@ class Plan:
     """Journeys, by name, that the calendar enters."""
     gates: Gates = field(default_factory=Gates)
     """Between messages and their channels."""
+    wants_hours: bool = False
+    """Whether some message goes out at the customer's best time."""
     unused: tuple[str, ...] = ()
     """Traits and segments that nothing reads: `trait NAME`, `segment NAME`."""
 

@@ -41,11 +41,19 @@ def profile_of(
 ) -> dict[str, Any]:
     """The customer's profile as other systems may read it; takes the next `seq`, so that the last one is known."""
     customer.seq += 1
+    known = customer.known
     return {
         "customer_id": customer_id,
         "at": format_instant(at),
         "seq": customer.seq,
         "attributes": customer.profile,
+        "attributes_at": {name: format_instant(ms) for name, ms in known.at.items()} if known else {},
+        "consent_history": [
+            {"at": format_instant(ms), "group": group, "given": given, "caused_by": cause}
+            for ms, group, given, cause in (known.consent_log if known else ())
+        ],
+        "timezone": customer.zone or None,
+        "locale": (known.locale if known else "") or None,
         "traits": traits,
         "segments": segments,
         "journeys": [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from operators.actions import new_action
 from operators.candidates import Candidate, Proposal
+from operators.outcomes import remember_sent
 from operators.plan_steps import SendPlan
 from operators.records import ACTIONS
 from operators.run_bounds import ACTIONS_MAX
@@ -50,6 +51,7 @@ def emit(candidate: Candidate, moment: "Moment") -> None:
             del run.actions[next(iter(run.actions))]
         run.actions[action["action_id"]] = proposal.step
     customer.contacts[channel] = moment.now
+    remember_sent(moment, action)
     moment.tell_profile()
 
 

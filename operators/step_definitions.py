@@ -18,7 +18,7 @@ from operators.durations import parse_duration
 from operators.expression_functions import moment
 from operators.step_types import Condition, Names, TemplateValue, check_condition, mistake
 
-OUTCOMES = ("delivered", "opened", "clicked", "replied", "engaged", "bounced", "unsubscribed")
+OUTCOMES = ("delivered", "opened", "clicked", "replied", "engaged", "called", "bounced", "unsubscribed")
 """Feedback on a message; `engaged` is any of opened, clicked and replied."""
 
 _CLOCK_LIKE = re.compile(r"(?:\w+\s+)?[0-9]{1,2}:[0-9]{1,2}(?::[0-9]{2})?", re.ASCII)
@@ -170,9 +170,9 @@ class Reply(Model):
 
     event: EventNames | None = Field(None, description="Name of the event, or a list of names")
     where: Condition | None = Field(None, description="Only if this expression holds; `event` is the one just read")
-    outcome: Literal["delivered", "opened", "clicked", "replied", "engaged", "bounced", "unsubscribed"] | None = Field(
-        None, description="Feedback on a message that this run sent; `engaged` is opened, clicked or replied"
-    )
+    outcome: (
+        Literal["delivered", "opened", "clicked", "replied", "engaged", "called", "bounced", "unsubscribed"] | None
+    ) = Field(None, description="Feedback on a message that this run sent; `engaged` is opened, clicked or replied")
     of: Name | None = Field(None, description="With `outcome`: the step that sent it; by default any of the run")
     do: list["Step"] = Field([], description="Steps of this branch")
     again: Again = Field(False, description="Afterwards back to the start of the wait: true, or {max: n}")

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from state.feedback import Feedback
+from state.profile import Known
 from state.runs import Hold, Run
 from state.traits import TraitMemory
 
@@ -74,6 +76,10 @@ class Customer(msgspec.Struct, array_like=True, gc=False):
     """Channel -> the address there at which messages do not arrive: it bounced, or its token expired."""
     consents: dict[str, list[tuple[int, bool]]] = {}
     """Group of consent -> when (ms) it was given (True) or withdrawn, oldest first."""
+    feedback: Feedback | None = None
+    """How the customer answers; None before the first message and, where a journey asks for the best time, the first event."""
+    known: Known | None = None
+    """Since when the profile holds; None before anybody said what is in it."""
 
 
 class GroupMeta(msgspec.Struct, array_like=True):

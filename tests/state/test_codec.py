@@ -18,6 +18,8 @@ from state.codec import FORMAT, Token, Undo, decode, decode_customer, encode, en
 from state.customer import Customer, Entry, GroupMeta, JourneyMemory, Sent
 from state.delivery import Lengths, Marker, Message, Unsent
 from state.errors import StateError, StateFormatError
+from state.feedback import Feedback, Touch
+from state.profile import Known
 from state.runs import Hold, Run
 from state.timer_index import timer_key
 from state.traits import Kept, TraitMemory
@@ -117,6 +119,25 @@ GATED = replace(
     bounced={"email": "bo@example.org"},
     consents={"email_marketing": [(0, True), (1_767_225_600_000, False)]},
 )
+KNOWN = replace(
+    GATED,
+    feedback=Feedback(
+        recent=[
+            Touch("0f" * 16, "email", "welcome", 1, "0e" * 16, "hello", "b", 1_767_225_600_009, 2**64 - 1, ["opened"])
+        ],
+        answers={"email": [20_454, 2, 1, 20_455, 1, 0]},
+        hours=[0, 1_024, *[0] * 22, 861, *[0] * 6],
+        week=2_922,
+    ),
+    known=Known(
+        at={"plan": 1_767_225_600_010},
+        consent_at={"email_marketing": 1_767_225_600_011},
+        consent_log=[(1_767_225_600_011, "email_marketing", False, "m1"), (0, "sms", None, "m0")],
+        locale="de-DE",
+        locale_at=1_767_225_600_012,
+        zone_at=1_767_225_600_013,
+    ),
+)
 WITH_TIMERS = replace(CUSTOMER, timers={"cart-recovery 0f0f 2": 1_767_225_600_005, "": 0})
 UNDO = Undo(
     bytes.fromhex((GOLDEN / "1-group-meta.hex").read_text("ascii")),
@@ -132,6 +153,7 @@ OLDER = {
     "customer-with-traits": WITH_TRAITS,
     "customer-with-traits-new": Customer(),
     "customer-with-marks": WITH_MARKS,
+    "customer-gated": GATED,
     "group-meta": META,
     "group-meta-fresh": GroupMeta(0, 1),
     "undo": UNDO,
@@ -139,7 +161,7 @@ OLDER = {
 }
 """What golden files hold that were written before a field was added: it has its default."""
 VALUES = {
-    "customer-gated": GATED,
+    "customer-known": KNOWN,
     "group-meta-of-ingest": replace(META, is_stamped=True, definitions_in_log=True),
     "group-meta-of-ingest-fresh": GroupMeta(0, 1),
     "undo-with-timers": replace(UNDO, timers=[(timer_key(5, "c-1"), timer_key(6, "c-1")), (None, b"k"), (b"l", None)]),
@@ -317,7 +339,7 @@ def test_a_record_of_another_kind_is_refused(name, form):
         read(golden(name), form)
 
 
-@pytest.mark.parametrize("name", ["customer-gated", "group-meta-of-ingest", "undo-with-timers", "token"])
+@pytest.mark.parametrize("name", ["customer-known", "group-meta-of-ingest", "undo-with-timers", "token"])
 def test_damaged_bytes_are_a_record_or_are_refused(name):
     """A flipped bit may change a number unseen; nothing but `StateFormatError` ever comes of it."""
     random, stored, form = Random(1), golden(name), type(VALUES[name])

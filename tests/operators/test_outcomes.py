@@ -1,0 +1,165 @@
+"""Outcomes: which message feedback is about, what is told of it, and what is remembered for the next one."""
+
+import pytest
+
+from operators.activity import WEIGHT, faded
+from operators.events import Event
+from operators.feedback import OUTCOMES, channel_of
+from operators.outcomes import ANSWERS_DAYS, LAST_TOUCH_MS, RECENT_MAX, RECENT_MS, answers_of, count
+from tests.operators.life import DAY, HOUR, MINUTE, Life
+
+MAIL = "journey: mail\nenter: {event: A, again: always}\nsteps: [{id: s, send: email, template: t}]"
+PUSH = "journey: push\nenter: {event: B, again: always}\nsteps: [{id: p, send: push, template: t}]"
+
+
+def outcomes(life):
+    return [(one["outcome"], one["action_id"], one["attributed_by"]) for one in life.facts if one["fact"] == "outcome"]
+
+
+def test_feedback_that_names_an_action_is_about_it():
+    """Not about the last one; with all that the action was."""
+    life = Life(MAIL)
+    life.does("A")
+    life.does("A", HOUR)
+    first, second = (action["action_id"] for action in life.actions)
+    life.does("Email Opened", MINUTE, action_id=first)
+    assert outcomes(life) == [("opened", first, "action_id")]
+    fact = life.fact("outcome")
+    assert (fact["journey"], fact["version"], fact["step"], fact["channel"]) == ("mail", 1, "s", "email")
+    assert (fact["instance"], fact["arm"]) == (life.actions[0]["instance"], None)
+    assert (fact["since_sent_ms"], fact["caused_by"], fact["is_first"]) == (HOUR + MINUTE, "m3", True)
+    assert second != first
+
+
+def test_feedback_that_names_none_is_about_the_last_message_on_its_channel():
+    """By event time: what is read late is about what was the last one then."""
+    life = Life(MAIL, PUSH)
+    life.does("A")
+    life.does("B", HOUR)
+    life.does("A", HOUR)
+    first, push, second = (action["action_id"] for action in life.actions)
+    life.does("Email Opened", HOUR)
+    life.does("Push Notification Tapped", HOUR)
+    life.does("Email Link Clicked", HOUR, time=life.now - 3 * HOUR)
+    assert outcomes(life) == [
+        ("opened", second, "last_touch"),
+        ("clicked", push, "last_touch"),
+        ("clicked", first, "last_touch"),
+    ]
+
+
+def test_the_window_of_the_last_touch_is_half_open():
+    """Exactly seven days later it is about no message; an open before the message neither."""
+    life = Life(MAIL)
+    life.does("A")
+    life.does("Email Opened", 0, time=life.now - 1)
+    life.does("Email Opened", LAST_TOUCH_MS - 1)
+    assert len(outcomes(life)) == 1
+    life.does("Email Opened", 1)
+    assert len(outcomes(life)) == 1
+
+
+def test_an_action_that_is_none_of_this_customer_has_no_outcome():
+    """Nor has the last one: the event says that it is about another."""
+    life = Life(MAIL)
+    life.does("A")
+    life.does("Email Opened", HOUR, action_id="0f" * 16)
+    assert outcomes(life) == []
+
+
+def test_an_outcome_that_comes_again_is_told_and_says_so():
+    """Each event is a fact; an answer counts once for each message."""
+    life = Life(MAIL)
+    life.does("A")
+    for name in ("Email Delivered", "Email Opened", "Email Opened", "Email Link Clicked"):
+        life.does(name, MINUTE)
+    told = [(one["outcome"], one["is_first"]) for one in life.facts if one["fact"] == "outcome"]
+    assert told == [("delivered", True), ("opened", True), ("opened", False), ("clicked", True)]
+    assert answers_of(life.customer, "email", life.now) == (1, 1)
+
+
+def test_the_same_event_read_twice_has_one_outcome():
+    """Duplicates change nothing."""
+    life = Life(MAIL)
+    life.does("A")
+    life.does("Email Opened", MINUTE, message_id="o")
+    life.does("Email Opened", MINUTE, message_id="o")
+    assert len(outcomes(life)) == 1
+
+
+def test_answers_count_on_the_day_of_the_message_for_ninety_days():
+    """An answer that comes when its message is out of the window counts no more."""
+    life = Life(MAIL)
+    life.does("A")
+    life.does("A", DAY)
+    life.does("Email Opened", HOUR)
+    now = life.now
+    assert answers_of(life.customer, "email", now) == (2, 1)
+    assert answers_of(life.customer, "email", now + (ANSWERS_DAYS - 1) * DAY) == (1, 1)
+    assert answers_of(life.customer, "email", now + ANSWERS_DAYS * DAY) == (0, 0)
+    assert answers_of(life.customer, "push", now) == (0, 0)
+
+
+def test_days_of_answers_are_bounded():
+    """Days beyond the window go as new ones come."""
+    days = []
+    for day in range(500):
+        count(days, day, 2, 0)
+        count(days, day - 3, 0, 1)
+    assert len(days) == 3 * ANSWERS_DAYS
+    assert days[:3] == [410, 2, 1]
+
+
+def test_messages_that_feedback_may_be_about_are_bounded():
+    """By number and by age; the oldest goes first."""
+    life = Life(MAIL)
+    for _ in range(RECENT_MAX + 5):
+        life.does("A", MINUTE)
+    recent = life.customer.feedback.recent
+    assert [one.action_id for one in recent] == [action["action_id"] for action in life.actions[5:]]
+    life.does("A", RECENT_MS)
+    assert len(life.customer.feedback.recent) == 1
+    assert answers_of(life.customer, "email", life.now) == (RECENT_MAX + 6, 0)
+
+
+def test_a_call_that_was_made_is_an_outcome():
+    """And what a wait may be for."""
+    call = (
+        "journey: c\nenter: {event: A}\nsteps: [{id: c, send: call_center, template: t}, "
+        "{id: w, wait_for: [{outcome: called, do: [{exit: called}]}], timeout: 3d}]"
+    )
+    life = Life(call, orchestration="timezone: UTC")
+    life.does("A")
+    life.does("Call Completed", HOUR)
+    assert outcomes(life) == [("called", life.actions[0]["action_id"], "last_touch")]
+    life.does("Call Completed", HOUR, action_id=life.actions[0]["action_id"])
+    assert life.story[-1] == "exited called"
+    assert answers_of(life.customer, "call_center", life.now) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "channel"),
+    [
+        ("Email Opened", {}, "email"),
+        ("Push Notification Tapped", {}, "push"),
+        ("SMS Replied", {}, "sms"),
+        ("In-App Message Clicked", {}, "in_app"),
+        ("Unsubscribed", {}, "email"),
+        ("Unsubscribed", {"channel": "sms"}, "sms"),
+        ("Message Opened", {"channel": "whatsapp"}, "whatsapp"),
+        ("Message Opened", {}, ""),
+        ("Message Opened", {"channel": 7}, ""),
+    ],
+)
+def test_the_channel_of_an_outcome_is_what_the_event_says(name, properties, channel):
+    """`properties.channel`, else its name."""
+    assert name in OUTCOMES
+    assert channel_of(Event("track", name, "c", "m", 0, properties, {})) == channel
+
+
+def test_weights_fade_by_whole_numbers():
+    """Half in four weeks, nothing in the end; in one step as in several."""
+    assert faded([WEIGHT], 1) == [861]
+    assert 508 <= faded([WEIGHT], 4)[0] <= 512
+    assert faded(faded([10 * WEIGHT, 7], 3), 2) == faded([10 * WEIGHT, 7], 5)
+    assert faded([1000 * WEIGHT], 10**9) == [0]
