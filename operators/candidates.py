@@ -64,7 +64,18 @@ class MessagePlan(Protocol):
 class Candidate:
     """One message that may go out, and what the gates made of it."""
 
-    __slots__ = ("address", "channel", "message", "name", "proposal", "score", "tried", "values", "verdict")
+    __slots__ = (
+        "address",
+        "channel",
+        "global_arm",
+        "message",
+        "name",
+        "proposal",
+        "score",
+        "tried",
+        "values",
+        "verdict",
+    )
 
     def __init__(self, proposal: "Proposal", name: str, message: Any, score: float) -> None:
         """A message of a proposal, before any gate.
@@ -87,6 +98,8 @@ class Candidate:
         """What its template is filled with."""
         self.tried: list[tuple[str, Verdict]] = []
         """Channels on which a gate stopped it, in order, that were not told yet."""
+        self.global_arm = ""
+        """Its customer's part in the global control group, where that is about it."""
         self.verdict: Verdict | None = None
         """What stopped it for good; None while it may go."""
 
@@ -100,7 +113,19 @@ class Candidate:
 class Proposal:
     """One step of a run, standing at it until it is decided what goes out."""
 
-    __slots__ = ("attempt", "candidates", "expires_at", "is_won", "next", "nothing", "step", "timer", "until", "walk")
+    __slots__ = (
+        "attempt",
+        "candidates",
+        "expires_at",
+        "gate",
+        "is_won",
+        "next",
+        "nothing",
+        "step",
+        "timer",
+        "until",
+        "walk",
+    )
 
     def __init__(self, walk: "Walk", step: Any, options: Sequence[tuple[str, Any, float]], nothing: float = 0) -> None:
         """What a step proposes.
@@ -126,3 +151,5 @@ class Proposal:
         """Whether one of the candidates was chosen."""
         self.until: int | None = None
         """When it tries again (ms), where it has to wait."""
+        self.gate = ""
+        """What makes it wait."""

@@ -1,7 +1,8 @@
 """Chance that is none: a hash decides, so that a customer's lot is the same live, in a replay, and at every re-entry.
 
 The lot is the first 64 bits of the BLAKE2b-128 hash of a JSON array, as `operators.records.identity` has it:
-`["control", journey, customer id]` for a journey's holdout, `["split", experiment, customer id]` for an experiment.
+`["control", journey, customer id]` for a journey's holdout, `["control", "global control", customer id]` for that of the
+workspace, `["split", experiment, customer id]` for an experiment, `["layer", layer, customer id]` for a layer of experiments.
 Whoever knows the array can recompute it.
 
 `Lots` is what the engine asks; scenario tests put others in its place, because a hash must not decide a test.
@@ -34,6 +35,12 @@ def arm_of(experiment: str, customer_id: str, arms: Sequence[tuple[str, float]])
     return [name for name, weight in arms if weight > 0][-1]  # what rounding leaves over
 
 
+def is_in_layer(layer: str, customer_id: str, start: int, end: int) -> bool:
+    """Whether a customer is in a part of a layer, from `start` on and before `end`, in hundredths of a percent."""
+    place = lot("layer", layer, customer_id) * 10_000
+    return start << _BITS <= place < end << _BITS
+
+
 class Lots:
     """Who is in a holdout and who gets which arm: by hash."""
 
@@ -44,6 +51,10 @@ class Lots:
     def arm_of(self, journey: str, experiment: str, customer_id: str, arms: Sequence[tuple[str, float]]) -> str:
         """The customer's arm of an experiment that they meet in a journey."""
         return arm_of(experiment, customer_id, arms)
+
+    def is_in_layer(self, layer: str, customer_id: str, start: int, end: int) -> bool:
+        """Whether a customer is in a part of a layer; see the function of the same name."""
+        return is_in_layer(layer, customer_id, start, end)
 
 
 BY_HASH = Lots()

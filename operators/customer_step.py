@@ -69,9 +69,8 @@ class CustomerStep:
         self._moves = RunMoves(plan)
         self._watches = plan.watches
         self._watches_all = plan.watches_all
-        self._zone = plan.zone
         self._traits = plan.traits
-        self._gates = plan.gates
+        self._given = (plan.zone, plan.traits, plan.gates, plan.layers)
 
     def take(self, customer: Customer, customer_id: str, events: list[tuple[Event, int]], records: Records) -> int:
         """Take in events of one customer, in the log's order.
@@ -85,7 +84,7 @@ class CustomerStep:
         Returns:
             How many were duplicates, which change nothing but `seq`.
         """
-        moment = Moment(customer, customer_id, records, self._zone, self._traits, self._gates)
+        moment = Moment(customer, customer_id, records, *self._given)
         seen, journeys = customer.seen, customer.journeys
         watches_of, watches_all = self._watches.get, self._watches_all
         has_traits, has_clock = self._traits is not None, self._traits is not None or bool(self.plan.schedules)
@@ -159,7 +158,7 @@ class CustomerStep:
         `records` takes what comes out. A timer that firing sets is fired, too, if it is due by then.
         """
         if customer.timers:
-            self._fire_due(Moment(customer, customer_id, records, self._zone, self._traits, self._gates), through)
+            self._fire_due(Moment(customer, customer_id, records, *self._given), through)
 
     def adopt(self, customer: Customer, now: int) -> bool:
         """Set the timers by which time alone moves a customer, at the moment (ms) from which on these definitions hold.
@@ -171,7 +170,7 @@ class CustomerStep:
             Whether timers changed.
         """
         before = dict(customer.timers)
-        moment = Moment(customer, "", [], self._zone, self._traits, self._gates)
+        moment = Moment(customer, "", [], *self._given)
         moment.now = now
         if self._traits is not None:
             self._ready(moment, moment.customer_zone)

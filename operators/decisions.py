@@ -16,8 +16,8 @@ A `decided` fact comes before each message, with all candidates among which it w
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from operators.arbitration import LOST, rank
 from operators.candidates import DROPPED, Candidate, Proposal, Verdict
 from operators.moment import Moment
 from operators.sends import emit, expose
@@ -44,23 +44,21 @@ def decide(proposal: Proposal, moment: Moment) -> None:
     _decide(proposal.candidates, moment)
 
 
-def _rank(candidate: Candidate) -> tuple[Any, ...]:
-    """The place in the order; the least goes first."""
-    proposal = candidate.proposal
-    walk = proposal.walk
-    journey = walk.journey
-    return (-candidate.score, -journey.priority, journey.name, proposal.step, walk.run.instance, candidate.name)
-
-
 def _decide(candidates: list[Candidate], moment: Moment) -> None:
     """Choose among candidates, and let go out what was chosen."""
     gates = moment.gates
     for candidate in candidates:
-        if gates.check(candidate, moment) and candidate.score <= candidate.proposal.nothing:
+        if not gates.check(candidate, moment):
+            continue
+        if candidate.score <= candidate.proposal.nothing:
             candidate.stop(candidate.channel, WORTHLESS)
+            continue
+        waits = gates.gathering(candidate, moment)
+        if waits is not None:
+            candidate.stop(candidate.channel, waits)
     hopeful = [candidate for candidate in candidates if candidate.verdict is None]
     if len(hopeful) > 1:
-        hopeful.sort(key=_rank)
+        hopeful.sort(key=rank)
     chosen: list[Candidate] = []
     for best in hopeful:
         proposal = best.proposal
@@ -73,7 +71,7 @@ def _decide(candidates: list[Candidate], moment: Moment) -> None:
             best.stop(best.channel, lost)
             continue
         proposal.is_won = True
-        held_out = gates.control(best)
+        held_out = gates.control(best, moment)
         if held_out is not None:
             best.stop(best.channel, held_out)
             continue
@@ -82,8 +80,10 @@ def _decide(candidates: list[Candidate], moment: Moment) -> None:
     _tell(candidates, chosen, moment)
     for candidate in candidates:
         proposal, verdict = candidate.proposal, candidate.verdict
-        if verdict is not None and verdict.until is not None and not proposal.is_won:
-            proposal.until = verdict.until if proposal.until is None else min(verdict.until, proposal.until)
+        if verdict is None or verdict.until is None or proposal.is_won:
+            continue
+        if proposal.until is None or verdict.until < proposal.until:
+            proposal.until, proposal.gate = verdict.until, verdict.gate
 
 
 def _tell(candidates: list[Candidate], chosen: list[Candidate], moment: Moment) -> None:
@@ -114,7 +114,7 @@ def _tell_decided(candidates: Sequence[Candidate], chosen: Sequence[Candidate], 
         for channel, verdict in one.tried:
             rows.append({**row, "channel": channel, "gate": verdict.gate})
         if one.verdict is None:
-            gate = None if one in chosen else "lower_priority"
+            gate = None if one in chosen else LOST
             rows.append({**row, "channel": one.channel, "gate": gate})
     of = (chosen or candidates)[0]
     proposal = of.proposal

@@ -1,4 +1,4 @@
-"""What an author writes: journeys and `orchestration.yaml`, as pydantic models.
+"""What an author writes in a journey, as pydantic models; `orchestration.yaml` is in `operators.orchestration`.
 
 The models say what may stand where, and their descriptions are what an editor shows. The language is bigger than this
 version: what it has and this version cannot do yet is named in the `LATER_...` tables, so that it is refused in words
@@ -17,7 +17,6 @@ from pydantic import (
     StrictInt,
     Tag,
     ValidationInfo,
-    field_validator,
 )
 
 from operators.cron import parse_cron
@@ -26,12 +25,7 @@ from operators.durations import parse_duration
 from operators.expressions import compile_expression
 from operators.pattern_definitions import PatternFields, pattern_mistakes
 from operators.step_definitions import Step
-from operators.step_types import RUN_NAMES, Condition, Names, PathOrAny, Percent, check_condition, mistake, names_here
-from operators.zones import zone_named
-
-CHANNELS = ("email", "push", "sms", "in_app", "ads", "web", "call_center")
-"""The channels that ship."""
-
+from operators.step_types import RUN_NAMES, Condition, PathOrAny, Percent, check_condition, mistake, names_here
 
 AGAIN_PERIOD = re.compile(r"after\s+(\S+)")
 
@@ -184,38 +178,3 @@ class Journey(Model):
     )
     enter: Enter = Field(description="What brings a customer in")
     steps: list[Step] = Field(min_length=1, description="What happens then, from top to bottom")
-
-
-class Channel(Model):
-    """What holds for one channel."""
-
-    later = ("address", "consent", "quiet", "open", "zone")
-
-
-def _zone(value: str) -> None:
-    if zone_named(value) is None:
-        raise ValueError(f"{value!r} is no time zone; write one of the IANA database, as in: timezone: Europe/Berlin")
-
-
-class ConflictsRule(Model):
-    """Which messages of one customer at one instant compete, and how many of them go out."""
-
-    later = ("within",)
-    tag: Names = Field([], description="Messages with this tag, or with any of a list; by default all")
-    keep: StrictInt = Field(1, ge=1, le=100, description="How many go out")
-    then: Literal["drop"] = Field("drop", description="What becomes of the others")
-
-
-class Orchestration(Model):
-    """What holds for all journeys."""
-
-    later = ("caps", "bypass", "suppress", "control")
-    timezone: Annotated[Text, explained(_zone)] = Field(description="Used when a customer has none of their own")
-    channels: dict[Name, Channel] = Field({name: Channel() for name in CHANNELS}, description="The channels there are")
-    conflicts: ConflictsRule | None = Field(None, description="Messages of one customer at one instant compete")
-
-    @field_validator("channels", mode="before")
-    @classmethod
-    def _empty_is_default(cls, value: Any, _info: ValidationInfo) -> Any:
-        """`email:` with nothing behind it is a channel without settings."""
-        return {name: {} if one is None else one for name, one in value.items()} if isinstance(value, dict) else value

@@ -2,59 +2,81 @@
 
     eligibility -> reachability -> consent -> suppression -> caps -> quiet hours -> arbitration -> control
 
-A gate is a function of one candidate on one channel: None lets it through, a `Verdict` says what becomes of it. The first
-channel that all gates leave open is taken. The last two gates are no functions of one candidate: `operators.decisions` has
-them, and calls this. Each gate has a module of its own; this one has their order.
+A gate is asked about one candidate on one channel: None lets it through, a `Verdict` says what becomes of it. The first
+channel that all gates leave open is taken; a gate that defers, or drops, decides for all channels. The last two gates look at
+more than one candidate: `operators.decisions` asks them. Each gate has a module of its own; this one has their order.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from zoneinfo import ZoneInfo
 
+from operators.arbitration import Conflicts
+from operators.calendar import Unit, parse_hours
 from operators.candidates import DROPPED, NEXT_CHANNEL, Candidate, Proposal, Verdict
-from operators.holds import is_held
+from operators.caps import Cap, Caps
+from operators.consent import Consent
+from operators.durations import parse_duration
+from operators.expressions import compile_expression
+from operators.holdout import Holdout
 from operators.moment import Moment
+from operators.orchestration import ADDRESS_NAMES, CALENDAR, SUPPRESS_NAMES, parse_then
+from operators.quiet_hours import ChannelHours, QuietHours
+from operators.reachability import Reachability
+from operators.step_types import parse_percent
+from operators.suppression import Rule, Suppression
 from operators.templates import TemplateError
 
 if TYPE_CHECKING:
-    from operators.definitions import Orchestration
-
-LOST = Verdict("lower_priority", DROPPED)
-HELD_OUT = Verdict("control", DROPPED)
+    from operators import orchestration as written
 
 Gate = Callable[[Candidate, str, Moment], Verdict | None]
-
-
-@dataclass(frozen=True)
-class Conflicts:
-    """Which messages of one instant compete."""
-
-    tags: frozenset[str]
-    """Those with any of these; empty: all."""
-    keep: int
-    """How many go out."""
-
-    def concern(self, tags: Sequence[str]) -> bool:
-        """Whether a message with these tags is one of them."""
-        return not self.tags or not self.tags.isdisjoint(tags)
 
 
 class Gates:
     """The gates of one workspace."""
 
-    def __init__(self, gates: Sequence[Gate] = (), conflicts: Conflicts | None = None) -> None:
-        """Those of a channel, in their order, and who competes with whom."""
-        self._gates = tuple(gates)
-        self._conflicts = conflicts
+    def __init__(self, orchestration: "written.Orchestration | None" = None) -> None:
+        """Compile what a workspace says; without one, nothing but what journeys hold back stops a message."""
+        one = orchestration
+        channels = one.channels if one is not None else {}
+        bypass = one.bypass if one is not None else ()
+        self.reachability = Reachability(
+            {
+                name: compile_expression(channel.address, ADDRESS_NAMES)
+                for name, channel in channels.items()
+                if channel.address
+            }
+        )
+        self.consent = Consent({name: one.consent for name, one in channels.items() if one.consent}, bypass)
+        self.suppression = Suppression([_rule(rule) for rule in one.suppress] if one is not None else ())
+        self.caps = Caps([_cap(cap) for cap in one.caps] if one is not None else (), bypass)
+        self.quiet_hours = QuietHours(
+            {name: _hours(channel, one.timezone) for name, channel in channels.items() if channel.quiet or channel.open}
+            if one is not None
+            else {},
+            bypass,
+        )
+        self.conflicts = _conflicts(one.conflicts) if one is not None and one.conflicts is not None else None
+        self.holdout = Holdout(parse_percent(one.control) if one is not None else 0)
+        self._in_order: tuple[Gate, ...] = (
+            self.reachability,
+            self.consent,
+            self.suppression,
+            self.caps,
+            self.quiet_hours,
+        )
 
     def compete(self, proposal: Proposal) -> bool:
-        """Whether a proposal has to wait for the others of its instant."""
-        conflicts = self._conflicts
-        return conflicts is not None and any(conflicts.concern(one.message.tags) for one in proposal.candidates)
+        """Whether a proposal has to wait for the others of its instant: for a place among them, or under a cap."""
+        conflicts, caps = self.conflicts, self.caps
+        return (conflicts is not None and any(conflicts.concern(one.message.tags) for one in proposal.candidates)) or (
+            bool(caps.caps) and any(caps.concern(one) for one in proposal.candidates)
+        )
 
     def check(self, candidate: Candidate, moment: Moment) -> bool:
         """Send a candidate through the gates, from the first on; whether it may go, and on which channel it says itself."""
-        candidate.verdict = None
+        candidate.verdict, candidate.tried = None, []
         proposal, channels = candidate.proposal, channels_of(candidate, moment)
         if proposal.expires_at is not None and proposal.expires_at <= moment.now:
             candidate.stop(channels[0], Verdict("expired", DROPPED))
@@ -72,39 +94,44 @@ class Gates:
 
     def _open(self, candidate: Candidate, channels: Sequence[str], moment: Moment) -> str | None:
         """The first channel that is open."""
+        expires_at = candidate.proposal.expires_at
         last = len(channels) - 1
         for place, channel in enumerate(channels):
-            for gate in self._gates:
+            candidate.address = None
+            for gate in self._in_order:
                 verdict = gate(candidate, channel, moment)
                 if verdict is not None:
                     break
             else:
                 return channel
-            if verdict.then != NEXT_CHANNEL:
-                candidate.stop(channel, verdict)
-                return None
-            if place == last:
-                candidate.stop(channel, verdict._replace(then=DROPPED))
-                return None
-            candidate.tried.append((channel, verdict))
+            if verdict.then == NEXT_CHANNEL:
+                if place < last:
+                    candidate.tried.append((channel, verdict))
+                    continue
+                verdict = verdict._replace(then=DROPPED)
+            elif verdict.until is not None and expires_at is not None and verdict.until >= expires_at:
+                verdict = verdict._replace(then=DROPPED, until=None)  # it would have expired by then
+            candidate.stop(channel, verdict)
+            return None
         return None
 
     def arbitration(self, candidate: Candidate, moment: Moment) -> Verdict | None:
         """Whether a candidate that comes next in the order has lost: as many as may are chosen."""
-        conflicts = self._conflicts
-        if conflicts is None or moment.kept < conflicts.keep or not conflicts.concern(candidate.message.tags):
-            return None
-        return LOST
+        return self.conflicts.lost(candidate, moment) if self.conflicts is not None else None
 
-    def control(self, candidate: Candidate) -> Verdict | None:
-        """Whether the message of a run must not go out, because its customer is there for comparison."""
-        return HELD_OUT if candidate.proposal.walk.run.is_control else None
+    def gathering(self, candidate: Candidate, moment: Moment) -> Verdict | None:
+        """Whether a candidate that may go waits for others that may be better."""
+        return self.conflicts.gathering(candidate, moment) if self.conflicts is not None else None
+
+    def control(self, candidate: Candidate, moment: Moment) -> Verdict | None:
+        """Whether a candidate that would go out must not, because its customer is there for comparison."""
+        return self.holdout.stop(candidate, moment)
 
     def count(self, candidate: Candidate, moment: Moment) -> None:
         """A candidate takes its place: among those that are kept, and under the caps."""
-        conflicts = self._conflicts
-        if conflicts is not None and conflicts.concern(candidate.message.tags):
+        if self.conflicts is not None and self.conflicts.concern(candidate.message.tags):
             moment.kept += 1
+        self.caps.count(candidate, moment)
 
 
 def channels_of(candidate: Candidate, moment: Moment) -> tuple[str, ...]:
@@ -121,16 +148,42 @@ def channels_of(candidate: Candidate, moment: Moment) -> tuple[str, ...]:
     return channels
 
 
-def suppression(candidate: Candidate, channel: str, moment: Moment) -> Verdict | None:
-    """Whether a step of a journey holds messages of one of its tags back."""
-    holds = moment.customer.holds
-    if holds and is_held(moment.customer, channel, candidate.message.tags):
-        return Verdict("suppressed", NEXT_CHANNEL)
-    return None
+# --- what is written, compiled
 
 
-def gates_of(orchestration: "Orchestration") -> Gates:
-    """The gates that a workspace has, compiled."""
-    written = orchestration.conflicts
-    conflicts = Conflicts(frozenset(written.tag), written.keep) if written is not None else None
-    return Gates([suppression], conflicts)
+def _rule(rule: "written.SuppressRule") -> Rule:
+    return Rule(compile_expression(rule.when, SUPPRESS_NAMES), rule.when, frozenset(rule.channel), frozenset(rule.tag))
+
+
+def _cap(cap: "written.Cap") -> Cap:
+    then, defer = parse_then(cap.then)
+    return Cap(
+        max=cap.max,
+        then=then,
+        defer=defer,
+        channels=frozenset(cap.channel),
+        tags=frozenset(cap.tag),
+        journeys=frozenset(cap.journey),
+        per=parse_duration(cap.per) if cap.window == "rolling" else 0,
+        unit=cast(Unit, CALENDAR[cap.per]) if cap.window == "calendar" else None,
+        name=str(cap),
+    )
+
+
+def _hours(channel: "written.Channel", workspace: str) -> ChannelHours:
+    zone = workspace if channel.zone == "workspace" else channel.zone
+    return ChannelHours(
+        quiet=parse_hours(channel.quiet) if channel.quiet else None,
+        open=parse_hours(channel.open) if channel.open else None,
+        zone=None if zone == "customer" else ZoneInfo(zone),
+    )
+
+
+def _conflicts(conflicts: "written.ConflictsRule") -> Conflicts:
+    then, defer = parse_then(conflicts.then)
+    return Conflicts(
+        tags=frozenset(conflicts.tag),
+        keep=conflicts.keep,
+        within=parse_duration(conflicts.within, allow_zero=True),
+        defer=defer if then == "defer" else None,
+    )

@@ -123,6 +123,10 @@ def _split(written: Written) -> Iterator[Mistake]:
     weights = [arm.get("weight", 1) if isinstance(arm, dict) else 1 for arm in arms.values()]
     if all(isinstance(weight, (int, float)) and weight == 0 for weight in weights):
         yield (*written.location, "split", "arms"), "every arm has the weight 0, so nobody gets one; write weights"
+    outside = split.get("else")
+    if isinstance(outside, str) and outside not in arms:
+        names = [str(name) for name in arms]
+        yield (*written.location, "split", "else"), f"there is no arm {outside!r}; {nearest(outside, names)}"
 
 
 def _unreachable(one: StepList) -> Iterator[Mistake]:

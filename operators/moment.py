@@ -1,6 +1,8 @@
 """One customer at one event or timer: what the parts of the customer step hand to each other."""
 
+from collections.abc import Mapping
 from datetime import tzinfo
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from operators.events import Event
@@ -13,6 +15,7 @@ from state.instants import format_instant
 if TYPE_CHECKING:
     from operators.candidates import Proposal
     from operators.gates import Gates
+    from operators.plan_steps import Layer
 
 Records = list[tuple[str, dict[str, Any]]]
 """(topic, record), in the order in which they came about. A profile's is of the moment of its change."""
@@ -30,6 +33,7 @@ class Moment:
         "event",
         "gates",
         "kept",
+        "layers",
         "now",
         "profile_changed",
         "proposals",
@@ -48,6 +52,8 @@ class Moment:
     """Whether a step of a run set attributes since it was last looked at."""
     gates: "Gates"
     """What is between messages and their channels."""
+    layers: "Mapping[str, Layer]"
+    """Experiment -> its part of its layer."""
     kept: int
     """How many of those that compete went out at this instant."""
     proposals: "list[Proposal]"
@@ -61,8 +67,12 @@ class Moment:
         zone: tzinfo,
         traits: TraitPlan | None = None,
         gates: "Gates | None" = None,
+        layers: "Mapping[str, Layer]" = MappingProxyType({}),
     ) -> None:
-        """A customer, the workspace's zone, traits in use and gates; `event` (or `timer`) and `now` are set for each."""
+        """A customer, and of the workspace the zone, traits in use, gates and layers.
+
+        `event` (or `timer`) and `now` are set for each.
+        """
         self.customer = customer
         self.customer_id = customer_id
         self.records = records
@@ -73,6 +83,7 @@ class Moment:
         self.profile_changed = False
         self.proposals = []
         self.kept = 0
+        self.layers = layers
         if gates is not None:
             self.gates = gates
         self._names: dict[str, Any] | None = None

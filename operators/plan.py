@@ -13,12 +13,13 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from operators.chance import BY_HASH, Lots
-from operators.definitions import Journey, Orchestration
-from operators.expression_uses import NOTHING, Uses
+from operators.definitions import Journey
+from operators.expression_uses import NOTHING, Uses, parse, uses_of
 from operators.expressions_written import readings
-from operators.gates import Gates, gates_of
+from operators.gates import Gates
 from operators.journey_plan import JourneyPlan, compile_journey
-from operators.plan_steps import WaitForPlan
+from operators.orchestration import Orchestration, parse_range
+from operators.plan_steps import Layer, WaitForPlan
 from operators.run_bounds import bounds as run_bounds
 from operators.trait_compiler import Definitions
 from operators.trait_definitions import Trait
@@ -69,6 +70,8 @@ class Plan:
     """Between messages and their channels."""
     wants_hours: bool = False
     """Whether some message goes out at the customer's best time."""
+    layers: Mapping[str, Layer] = field(default_factory=dict)
+    """Experiment -> its part of its layer."""
     unused: tuple[str, ...] = ()
     """Traits and segments that nothing reads: `trait NAME`, `segment NAME`."""
 
@@ -115,7 +118,7 @@ def compile_plan(
         lots: What deals customers to control groups and arms.
     """
     channels = sorted(orchestration.channels)
-    in_use = Definitions(traits, segments).plan(_uses([*journeys, *older]))
+    in_use = Definitions(traits, segments).plan(_uses(orchestration, [*journeys, *older]))
     compiled = [
         compile_journey(journey, channels, lots) for journey in sorted(journeys, key=lambda journey: journey.journey)
     ]
@@ -148,7 +151,8 @@ def compile_plan(
             for reply in step.replies
         ),
         traits=in_use,
-        gates=gates_of(orchestration),
+        gates=Gates(orchestration),
+        layers=_layers(orchestration),
         unused=_unused(traits, segments, in_use),
         exits_by_change=_by_event((plan.name, [rule.change]) for plan in every for rule in plan.exits if rule.change),
         entries_by_change={
@@ -166,9 +170,19 @@ def _unused(traits: Iterable[str], segments: Iterable[str], in_use: TraitPlan | 
     return tuple(name for name in there if name not in read)
 
 
-def _uses(journeys: Iterable[Journey]) -> Uses:
-    """The traits and segments that journeys read."""
+def _layers(orchestration: Orchestration) -> dict[str, Layer]:
+    return {
+        name: Layer(layer, *parse_range(part), tuple(other for other in parts if other != name))
+        for layer, parts in orchestration.layers.items()
+        for name, part in parts.items()
+    }
+
+
+def _uses(orchestration: Orchestration, journeys: Iterable[Journey]) -> Uses:
+    """The traits and segments that journeys, and rules for all of them, read."""
     uses = NOTHING
+    for rule in orchestration.suppress:
+        uses = uses.and_those(uses_of(parse(rule.when)))
     for journey in journeys:
         for reading in readings(journey.model_dump(mode="json", by_alias=True, exclude_defaults=True)):
             uses = uses.and_those(reading.uses)

@@ -128,6 +128,18 @@ class BranchPlan:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """An experiment's part of a layer: nobody is in two experiments of one."""
+
+    name: str
+    start: int
+    end: int
+    """From and to, in hundredths of a percent."""
+    others: tuple[str, ...]
+    """The other experiments of the layer."""
+
+
+@dataclass(frozen=True)
 class SplitPlan:
     """Deals customers to arms."""
 
@@ -136,6 +148,8 @@ class SplitPlan:
     name: str
     arms: tuple[tuple[str, float, str | None], ...]
     """(name, weight, what comes), in the order of the names."""
+    outside: str | None = None
+    """The arm whose steps those walk who are outside of the experiment; they are no part of it."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +272,8 @@ class StepTable:
                     arm: (float(one.weight), self.compile(one.do, f"{path}.arms.{arm}.", then))
                     for arm, one in step.split.arms.items()
                 }
-                return SplitPlan(name, then, step.split.name, tuple((arm, *arms[arm]) for arm in sorted(arms)))
+                arms_by_name = tuple((arm, *arms[arm]) for arm in sorted(arms))
+                return SplitPlan(name, then, step.split.name, arms_by_name, step.split.else_)
             case Suppress():
                 duration = parse_duration(step.for_) if step.for_ else None
                 return SuppressPlan(name, then, self._named(step.suppress), tuple(step.tag or ()), duration)

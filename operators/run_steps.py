@@ -11,9 +11,12 @@ which the oldest is forgotten first.
 from collections.abc import Callable
 from typing import Any, Final
 
+from operators.arbitration import GATHERING, LOST
 from operators.candidates import Proposal
+from operators.caps import GATE as CAP
 from operators.decisions import decide
 from operators.events import Event
+from operators.experiments import arm_of, is_held_out
 from operators.holds import release, release_run, suppress
 from operators.journey_plan import JourneyPlan
 from operators.kept_events import content_of, event_of, keep, read_kept
@@ -162,9 +165,13 @@ class Walk:
         run, until = self.run, proposal.until
         if until is None:
             if run.is_deferred:
-                run.is_deferred, run.mover = False, None
+                _forget_deferral(run)
             return proposal.next
         run.is_deferred = True
+        if proposal.gate == CAP and run.capped_at is None:
+            run.capped_at = self.moment.now
+        run.has_gathered = run.has_gathered or proposal.gate == GATHERING
+        run.has_lost = run.has_lost or proposal.gate == LOST
         if self.journey.reads_mover:
             run.mover = content_of(self.event) if self.event is not None else None
         self.moment.customer.timers[timer_of(self.journey.name, run)] = until
@@ -214,7 +221,8 @@ class Walk:
         else:
             self.keep(journey.goal_reads)
         run.visits, run.backs, run.held, run.actions, run.arms, run.exposed = {}, {}, [], {}, {}, []
-        run.leaving, run.is_deferred, run.mover = "", False, None
+        run.leaving = ""
+        _forget_deferral(run)
         if runs is None:
             runs = self.moment.customer.runs[journey.name] = []
         over = [one for one in runs if not one.step]
@@ -222,6 +230,11 @@ class Walk:
             if is_past(one, journey, self.moment.now) or (one is over[0] and len(over) >= RUNS_MAX):
                 runs.remove(one)
         runs.append(run)
+
+
+def _forget_deferral(run: Run) -> None:
+    """The message of a step is decided for good."""
+    run.is_deferred, run.mover, run.capped_at, run.has_gathered, run.has_lost = False, None, None, False, False
 
 
 def begin(journey: JourneyPlan, moment: Moment, key: object, value: str, match: Match) -> None:
@@ -247,7 +260,7 @@ def begin(journey: JourneyPlan, moment: Moment, key: object, value: str, match: 
         run.values = {path.text: [token_of(one) for one in path.values(entry)] for path in journey.entry_paths}
     walk = Walk(journey, moment, run, moment.mover, stored=False)
     walk.tell("entered", key=key, caused_by=moment.cause)
-    if journey.control and journey.lots.is_control(journey.name, moment.customer_id, journey.control):
+    if journey.control and is_held_out(journey, moment):
         run.is_control = True
         walk.tell("held_out")
     walk.begin(match)
@@ -328,8 +341,9 @@ def _branch(walk: Walk, step: BranchPlan) -> str | None:
 
 def _split(walk: Walk, step: SplitPlan) -> str | None:
     walk.reach(step)
-    arms = [(name, weight) for name, weight, _ in step.arms]
-    arm = walk.journey.lots.arm_of(walk.journey.name, step.name, walk.moment.customer_id, arms)
+    arm = arm_of(walk.journey, step, walk.moment)
+    if arm is None:
+        return next((then for name, _, then in step.arms if name == step.outside), step.next)
     if walk.run.arms.get(step.name) != arm:
         walk.run.arms[step.name] = arm
         walk.tell("assigned", step=step.step, name=step.name, arm=arm)

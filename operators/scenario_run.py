@@ -53,7 +53,7 @@ class FixedLots(Lots):
         self.missing = []
 
     def is_control(self, journey: str, customer_id: str, hundredths: int) -> bool:
-        """As the scenario says, for its own journey."""
+        """As the scenario says, for its own journey; nobody is in the global control group."""
         return journey == self._journey and self._is_control
 
     def arm_of(self, journey: str, experiment: str, customer_id: str, arms: Sequence[tuple[str, float]]) -> str:
@@ -64,6 +64,10 @@ class FixedLots(Lots):
         if journey == self._journey and experiment not in self.missing:
             self.missing.append(experiment)
         return arms[0][0]
+
+    def is_in_layer(self, layer: str, customer_id: str, start: int, end: int) -> bool:
+        """A scenario is about the experiments that it meets."""
+        return True
 
 
 @dataclass

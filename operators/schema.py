@@ -10,7 +10,8 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from operators.definition_types import Model
-from operators.definitions import Journey, Orchestration
+from operators.definitions import Journey
+from operators.orchestration import Orchestration
 from operators.params import USE_KEYS
 from operators.scenario_definitions import ScenarioFile
 from operators.trait_definitions import Trait

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from operators.run_steps import Walk
 
 
+CONTROL, TREATMENT = "control", "treatment"
+"""The arms of a control group."""
+
+GLOBAL = "global control"
+"""The name of the control group of the workspace, as facts have it; no journey and no experiment can be called so."""
+
+
 def proposal_of(walk: "Walk", step: SendPlan) -> Proposal:
     """What a step that sends proposes: its one message, whose score is what it is worth."""
     return Proposal(walk, step, ((step.step, step, step.value),))
@@ -56,14 +63,19 @@ def emit(candidate: Candidate, moment: "Moment") -> None:
 
 
 def expose(candidate: Candidate) -> None:
-    """Tell, once for each experiment of the run, that its first message goes out here, or would."""
+    """Tell, once for each experiment of the run, that its first message goes out here, or would.
+
+    Of a customer in the global control group nothing is told of the journey's own experiments: they are no part of them.
+    """
     walk = candidate.proposal.walk
     run, journey = walk.run, walk.journey
-    if not (run.arms or journey.control):
+    if not (run.arms or journey.control or candidate.global_arm):
         return
-    experiments = list(run.arms.items())
-    if journey.control:
-        experiments.insert(0, (journey.name, "control" if run.is_control else "treatment"))
+    experiments = [(GLOBAL, candidate.global_arm)] if candidate.global_arm else []
+    if candidate.global_arm != CONTROL:
+        if journey.control:
+            experiments.append((journey.name, CONTROL if run.is_control else TREATMENT))
+        experiments += run.arms.items()
     for name, arm in experiments:
         if name not in run.exposed:
             run.exposed.append(name)

@@ -227,6 +227,11 @@ class Experiment(Model):
 
     name: Name = Field(description="Same name, same arm for a customer, everywhere")
     arms: Annotated[dict[Name, Arm], Field(min_length=1)] = Field(description="The arms, by name")
+    else_: Name | None = Field(
+        None,
+        alias="else",
+        description="Where the experiment is in a layer: the arm whose steps those walk who are outside, and not counted",
+    )
 
 
 class Split(StepModel):

@@ -4,15 +4,17 @@
 or every mistake in them: file, line, path, value, and what to write instead.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from operators.complaints import Complaint, complaint_at, validated
 from operators.definition_types import LATER
-from operators.definitions import CHANNELS, Journey, Orchestration, enter_mistakes
+from operators.definitions import Journey, enter_mistakes
 from operators.expressions_written import readings
 from operators.journey_mistakes import journey_mistakes
+from operators.orchestration import CHANNELS, Orchestration
+from operators.orchestration_mistakes import orchestration_mistakes
 from operators.scenario_definitions import ScenarioFile
 from operators.scenario_files import read_scenarios
 from operators.step_definitions import STEP_KINDS
@@ -61,6 +63,7 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
     named: dict[str, Document] = {}
     """What there is of the files of traits and segments."""
     channels: Sequence[str] | None = None
+    written = Document(None)
     for file in sorted(texts):
         document = read_yaml(texts[file])
         workspace.complaints += [Complaint(file, line, "", message) for line, message in document.mistakes]
@@ -81,6 +84,7 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
         elif file in (TRAITS, SEGMENTS):
             named[file] = document
         elif file == ORCHESTRATION:
+            written = document
             workspace.orchestration = validated(Orchestration, file, document, workspace.complaints)
             channels = _channels(document.value)
         elif isinstance(document.value, dict):
@@ -95,6 +99,9 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
     workspace.complaints += traits.check(names)
     workspace.journeys.sort(key=lambda journey: journey.journey)
     _read_scenarios(workspace, scenarios, names, channels)
+    if workspace.orchestration is not None:
+        found = orchestration_mistakes(workspace.orchestration, names, _experiments(documents), traits.definitions)
+        workspace.complaints += [complaint_at(ORCHESTRATION, written, place, message) for place, message in found]
     if ORCHESTRATION not in texts:
         workspace.complaints.append(
             Complaint(
@@ -108,7 +115,9 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
         workspace.complaints.append(
             Complaint(".", 1, "", "there is no journey in this directory; a journey is a file NAME.yaml")
         )
-    workspace.complaints += _split_mistakes(documents)
+    layers = workspace.orchestration.layers if workspace.orchestration is not None else {}
+    layered = {name for parts in layers.values() for name in parts}
+    workspace.complaints += _split_mistakes(documents, layered)
     workspace.complaints.sort()
     return workspace
 
@@ -200,8 +209,18 @@ def own_names(journey: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in named if isinstance(name, str))
 
 
-def _split_mistakes(documents: Mapping[str, Document]) -> list[Complaint]:
-    """Experiments of one name and other arms: the same name is to give the same arm everywhere."""
+def _experiments(documents: Mapping[str, Document]) -> set[str]:
+    """The names of all experiments."""
+    splits = [one.step.get("split") for doc in documents.values() for one in steps_in(lists_of(doc.value))]
+    names = [split.get("name") for split in splits if isinstance(split, dict)]
+    return {name for name in names if isinstance(name, str)}
+
+
+def _split_mistakes(documents: Mapping[str, Document], layered: Collection[str]) -> list[Complaint]:
+    """Experiments of one name and other arms: the same name is to give the same arm everywhere.
+
+    `layered` are those of layers, which have to say what those do who are outside.
+    """
     complaints: list[Complaint] = []
     known: dict[str, tuple[str, int, dict[str, Any]]] = {}
     for file, document in documents.items():
@@ -213,6 +232,15 @@ def _split_mistakes(documents: Mapping[str, Document]) -> list[Complaint]:
             name, place = split.get("name"), (*written.location, "split", "name")
             if not isinstance(name, str):
                 continue
+            outside = ""
+            if name in layered and split.get("else") is None:
+                outside = f"the experiment is in a layer; say which arm's steps those walk who are outside, as in: else: {min(arms)}"
+            elif name not in layered and split.get("else") is not None:
+                outside = (
+                    "nobody is outside of an experiment that is in no layer of orchestration.yaml; leave `else` out"
+                )
+            if outside and arms:
+                complaints.append(complaint_at(file, document, (*place[:-1], "else"), outside))
             other = known.setdefault(name, (file, document.line_of(place), arms))
             if other[2] != arms:
                 message = (

@@ -12,7 +12,8 @@ import orjson
 from pydantic import BaseModel
 
 from operators.complaints import validated
-from operators.definitions import Journey, Orchestration
+from operators.definitions import Journey
+from operators.orchestration import Orchestration
 from operators.records import storable, to_json
 from operators.trait_definitions import Trait
 from operators.trait_files import SEGMENTS, TRAITS, TraitFiles

@@ -74,12 +74,12 @@ class Customer(msgspec.Struct, array_like=True, gc=False):
     """The last messages, oldest first, as far as caps count them."""
     bounced: dict[str, str] = {}
     """Channel -> the address there at which messages do not arrive: it bounced, or its token expired."""
-    consents: dict[str, list[tuple[int, bool]]] = {}
-    """Group of consent -> when (ms) it was given (True) or withdrawn, oldest first."""
     feedback: Feedback | None = None
     """How the customer answers; None before the first message and, where a journey asks for the best time, the first event."""
     known: Known | None = None
     """Since when the profile holds; None before anybody said what is in it."""
+    lots: dict[str, str] = {}
+    """Experiment, or journey with a control group -> the arm that the customer was dealt, for good."""
 
 
 class GroupMeta(msgspec.Struct, array_like=True):

@@ -56,6 +56,12 @@ class Run(msgspec.Struct, array_like=True, gc=False):
     """Whether a gate deferred the message of the step at which it stands."""
     mover: Any = None
     """Of a deferred run: what the event held that moved it to its step, where the journey reads that."""
+    capped_at: int | None = None
+    """When (ms) a cap first deferred the message of its step."""
+    has_gathered: bool = False
+    """Whether the message of its step has waited for better ones."""
+    has_lost: bool = False
+    """Whether it lost against a better one once, and is deferred for that."""
 
 
 class Hold(msgspec.Struct, array_like=True, gc=False):

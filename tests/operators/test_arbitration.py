@@ -262,3 +262,82 @@ def test_the_order_of_arrival_is_all_the_same():
         told.add(json.dumps([[one["step"], one["decided_at"]] for one in life.actions]))
     assert told == {json.dumps([["sb", "2026-01-06T08:00:00.000Z"]])}
     assert at("2026-01-06T08:00:00Z") > T0
+
+
+# --- within: a message waits for better ones
+
+
+WITHIN = ONE.replace("keep: 1", "within: 2h, keep: 1")
+
+
+def test_a_better_message_that_comes_within_the_time_wins():
+    """The first opens the time, and all that came in it compete at its end; the loser is told then."""
+    life = Life(journey("a", send("s", 1)), journey("b", send("t", 2), enter="event: B"), orchestration=WITHIN)
+    life.does("A")
+    life.does("B", HOUR)
+    assert life.actions == []
+    withheld = [
+        (one["step"], one["gate"], one["then"], one["until"]) for one in life.facts if one["fact"] == "withheld"
+    ]
+    assert withheld == [(step, "arbitration", "deferred", "2026-01-05T12:00:00.000Z") for step in "st"]
+    life.later(DAY)
+    assert [(one["step"], one["decided_at"]) for one in life.actions] == [("t", "2026-01-05T12:00:00.000Z")]
+    assert decided(life)[-1] == ("t", [("s", "lower_priority"), ("t", None)])
+    assert life.customer.timers == {}
+
+
+def test_what_comes_at_the_end_of_the_time_is_too_late():
+    """Timers come before the event; it opens a time of its own."""
+    life = Life(journey("a", send("s", 1)), journey("b", send("t", 2), enter="event: B"), orchestration=WITHIN)
+    life.does("A")
+    life.does("B", 2 * HOUR)
+    life.later(DAY)
+    assert [(one["step"], one["decided_at"][11:16]) for one in life.actions] == [("s", "12:00"), ("t", "14:00")]
+
+
+def test_a_message_that_is_stopped_anyway_opens_no_time():
+    """Only what may go out waits for better ones."""
+    closed = "suppress: [{when: profile.stop, channel: email}]"
+    texts = journey("a", send("s", 9)), journey("b", send("t", 1, channel="push"), enter="event: B")
+    life = Life(*texts, orchestration=f"{WITHIN}\n{closed}")
+    life.identify(stop=True)
+    life.does("A")
+    life.does("B", HOUR)
+    life.later(DAY)
+    assert [(one["step"], one["decided_at"][11:16]) for one in life.actions] == [("t", "13:00")]
+
+
+def test_a_message_that_would_expire_in_that_time_does_not_wait():
+    """Help that comes too late is none."""
+    life = Life(journey("a", send("s", more=", expires: 1h")), orchestration=WITHIN)
+    life.does("A")
+    assert life.sent == ["s"]
+
+
+def test_an_exit_cancels_what_waits_for_better_ones():
+    """And it is out of the decision."""
+    life = Life(
+        journey("a", send("s", 9), more="exit: [{event: X}]"),
+        journey("b", send("t"), enter="event: B"),
+        orchestration=WITHIN,
+    )
+    life.does("A")
+    life.does("B", HOUR)
+    life.does("X", 1)
+    life.later(DAY)
+    assert life.sent == ["t"]
+
+
+def test_who_lost_may_compete_once_more():
+    """`then: defer`: after so long a time, once; then it is dropped."""
+    life = Life(
+        journey("a", send("s", 1)),
+        journey("b", send("t", 2)),
+        journey("c", "{id: w, wait: 3h}", send("u", 2)),
+        orchestration=ONE.replace("then: drop", "then: defer 3h"),
+    )
+    life.does("A")
+    life.later(DAY)
+    assert life.sent == ["t", "u"]
+    told = [(one["then"], one.get("until")) for one in life.facts if one["fact"] == "withheld"]
+    assert told == [("deferred", "2026-01-05T13:00:00.000Z"), ("dropped", None)]

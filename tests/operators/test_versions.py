@@ -255,8 +255,8 @@ def test_the_hash_is_of_what_definitions_say():
         (b'{"format": 1}', "no mapping"),
         (b'{"format": 1, "orchestration": {"timezone": "UTC"}, "journeys": [{"journey": "j"}]}', "`enter` is missing"),
         (
-            b'{"format": 1, "orchestration": {"timezone": "UTC", "caps": []}}',
-            "this version of Sojourn cannot do it yet",
+            b'{"format": 1, "orchestration": {"timezone": "UTC", "cups": []}}',
+            "there is no key 'cups' here",
         ),
     ],
 )

@@ -430,40 +430,6 @@ def test_what_a_journey_of_the_language_has_and_this_version_has_not_is_refused(
     assert LATER in found[0].message, str(found[0])
 
 
-@pytest.mark.parametrize(
-    ("more", "path"),
-    [
-        ("caps: [{channel: email, max: 2, per: 24h}]", "caps"),
-        ("bypass: [transactional]", "bypass"),
-        ("suppress: [{when: 'now > 1', tag: marketing}]", "suppress"),
-        ("control: 2%", "control"),
-        ("conflicts: {tag: marketing, within: 1h, keep: 1, then: drop}", "conflicts.within"),
-    ],
-)
-def test_what_an_orchestration_of_the_language_has_and_this_version_has_not_is_refused(more, path):
-    """Caps that are not kept are worse than none."""
-    complaint = only(orchestration=f"{ORCHESTRATION}{more}\n")
-    assert (complaint.line, complaint.path) == (3, path)
-    assert LATER in complaint.message
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "address: profile.email",
-        "consent: email_marketing",
-        "quiet: '21:00-08:00'",
-        "open: mon-fri 09-18",
-        "zone: workspace",
-    ],
-)
-def test_what_a_channel_of_the_language_has_and_this_version_has_not_is_refused(setting):
-    """Consent above all."""
-    complaint = only(orchestration=f"timezone: UTC\nchannels:\n  push: {{}}\n  email: {{{setting}}}\n")
-    assert (complaint.line, complaint.path) == (4, f"channels.email.{setting.split(':')[0]}")
-    assert LATER in complaint.message
-
-
 def test_a_file_of_the_language_that_this_version_has_not_is_refused():
     """Named as a whole; an empty one says nothing and is let be."""
     complaint = only(offers__yaml="free-shipping: {channel: email}\n")

@@ -110,14 +110,20 @@ WITH_MARKS = replace(
     WITH_TRAITS, journeys={name: replace(memory, mark=2**64 - 1) for name, memory in CUSTOMER.journeys.items()}
 )
 DEFERRED = replace(
-    RUN, leaving="goal", is_deferred=True, mover={"kind": "track", "name": "B", "properties": {}, "time": 1}
+    RUN,
+    capped_at=5,
+    has_gathered=True,
+    has_lost=True,
+    leaving="goal",
+    is_deferred=True,
+    mover={"kind": "track", "name": "B", "properties": {}, "time": 1},
 )
 GATED = replace(
     WITH_MARKS,
     runs={"cart-recovery": [DEFERRED, Run("0a" * 16, 1, 0, 0)]},
     sends=[Sent(1_767_225_600_000, "email", "welcome", ["news", "offers"]), Sent(1_767_225_600_001, "ads", "j")],
     bounced={"email": "bo@example.org"},
-    consents={"email_marketing": [(0, True), (1_767_225_600_000, False)]},
+    lots={"split subject": "b", "control cart-recovery": "treatment"},
 )
 KNOWN = replace(
     GATED,
@@ -153,7 +159,6 @@ OLDER = {
     "customer-with-traits": WITH_TRAITS,
     "customer-with-traits-new": Customer(),
     "customer-with-marks": WITH_MARKS,
-    "customer-gated": GATED,
     "group-meta": META,
     "group-meta-fresh": GroupMeta(0, 1),
     "undo": UNDO,

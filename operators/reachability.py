@@ -1,0 +1,66 @@
+"""Whether a customer can be reached on a channel: there is an address, it is one, and messages to it arrive.
+
+An address is what the channel's expression gives of the profile: a text, or a number (YAML and JSON make one of a phone
+number). What cannot be an address - an e-mail address without `@`, a phone number without digits, an empty text - is none.
+Where messages did not arrive (bounced, the token expired), the customer is unreachable until the address is another one.
+"""
+
+import re
+from collections.abc import Mapping
+
+from operators.candidates import NEXT_CHANNEL, Candidate, Verdict
+from operators.expressions import Expression
+from operators.moment import Moment
+
+ADDRESS_CHARS_MAX = 4_096
+"""Of an address: push tokens are the longest, some hundred characters."""
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{3,}")
+_FORMS = {"email": _EMAIL, "sms": _PHONE}
+
+GATE = "unreachable"
+
+
+class Reachability:
+    """The gate of addresses."""
+
+    def __init__(self, addresses: Mapping[str, Expression]) -> None:
+        """Channel -> its address; channels without one reach everybody."""
+        self._addresses = dict(addresses)
+
+    def __call__(self, candidate: Candidate, channel: str, moment: Moment) -> Verdict | None:
+        """Note the address with the candidate, or stop it."""
+        if channel not in self._addresses:
+            return None
+        address = self.address_of(channel, moment)
+        if address is None:
+            return Verdict(GATE, NEXT_CHANNEL, details={"reason": "no_address"})
+        if moment.customer.bounced.get(channel) == address:
+            return Verdict(GATE, NEXT_CHANNEL, details={"reason": "bounced"})
+        candidate.address = address
+        return None
+
+    def address_of(self, channel: str, moment: Moment) -> str | None:
+        """Where the customer is on a channel; None where they have no address there, or the channel needs none."""
+        expression = self._addresses.get(channel)
+        if expression is None:
+            return None
+        return as_address(channel, expression.evaluate({"profile": moment.customer.profile}))
+
+
+def as_address(channel: str, value: object) -> str | None:
+    """The address that a value is, if it is one.
+
+    >>> as_address("email", " bo@example.org "), as_address("email", "none"), as_address("sms", 491711234567)
+    ('bo@example.org', None, '491711234567')
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        return None
+    address = value.strip()
+    if not 0 < len(address) <= ADDRESS_CHARS_MAX:
+        return None
+    form = _FORMS.get(channel)
+    return address if form is None or form.fullmatch(address) else None
