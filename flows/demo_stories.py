@@ -18,7 +18,14 @@ _EVENTS_TOLD = 3
 
 _WHY = {
     "control": "in the control group: walks the journey, is sent nothing, and shows what would have happened anyway",
-    "suppressed": "held back by another journey: {holder}",
+    "suppressed": "held back for now: {holder}",
+    "consent": "did not agree to be written to there",
+    "unreachable": "no address that works there",
+    "cap": "has had enough: {cap}",
+    "quiet_hours": "not at this hour where the customer is; it waits until {until}",
+    "lower_priority": "another message of the same moment was worth more",
+    "arbitration": "waits for a better message",
+    "template": "cannot be written for this customer",
     "reentry": "was in this journey before; it says again: {again}",
     "expired": "too late to be of use",
 }
@@ -97,8 +104,9 @@ def stopped_lines(stories: Stories) -> list[str]:
         what = f"no {fact['channel']} of {journey}" if fact["fact"] == "withheld" else f"no entry into {journey}"
         key = f" ({fact['key']})" if fact.get("key") else ""
         holders = {one["journey"] for one in stories.held.get(fact["customer_id"], ()) if one["at"] <= fact["at"]}
-        holder = ", ".join(stories.descriptions[name] for name in sorted(holders))
-        why = _WHY.get(reason, "").format(again=stories.again[journey], holder=holder)
+        holder = ", ".join(stories.descriptions[name] for name in sorted(holders)) or fact.get("rule", "")
+        details = {"cap": fact.get("cap"), "until": fact.get("until")}
+        why = _WHY.get(reason, "").format(again=stories.again[journey], holder=holder, **details)
         lines.append(f"  {fact['customer_id']}, {what}{key} at {fact['at']}")
         lines.append(f"      {reason}: {why}" if why else f"      {reason}")
     return lines

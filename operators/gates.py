@@ -7,7 +7,7 @@ channel that all gates leave open is taken; a gate that defers, or drops, decide
 more than one candidate: `operators.decisions` asks them. Each gate has a module of its own; this one has their order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
 
@@ -16,7 +16,7 @@ from operators.calendar import Unit, parse_hours
 from operators.candidates import DROPPED, NEXT_CHANNEL, Candidate, Proposal, Verdict
 from operators.caps import Cap, Caps
 from operators.consent import Consent
-from operators.durations import parse_duration
+from operators.durations import format_duration, parse_duration
 from operators.expressions import compile_expression
 from operators.holdout import Holdout
 from operators.moment import Moment
@@ -132,6 +132,16 @@ class Gates:
         if self.conflicts is not None and self.conflicts.concern(candidate.message.tags):
             moment.kept += 1
         self.caps.count(candidate, moment)
+
+    def bounds(self) -> Iterator[str]:
+        """What is kept of one customer for the gates, and what happens at the bounds, in sentences."""
+        if self.caps.caps:
+            most = sum(cap.max for cap in self.caps.caps)
+            yield f"caps: at most {most:,} messages of one customer are remembered, as long as some cap counts them"
+        for cap in self.caps.caps:
+            yield f"cap {cap.name}: exact; then {cap.then}" + (
+                f" {format_duration(cap.defer)} at most" if cap.defer else ""
+            )
 
 
 def channels_of(candidate: Candidate, moment: Moment) -> tuple[str, ...]:

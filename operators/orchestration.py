@@ -193,7 +193,7 @@ class Orchestration(Model):
     caps: Annotated[list[Cap], Field(max_length=CAPS_MAX)] = Field(
         [], description="How many messages a customer gets at most; all hold, the strictest wins"
     )
-    bypass: list[Name] = Field([], description="Tags of messages that caps, quiet hours and consent do not hold up")
+    bypass: list[Name] = Field([], description="Tags of messages that go out whatever caps, hours and consent say")
     suppress: list[SuppressRule] = Field([], description="Conditions under which messages are held back")
     control: Percent = Field(
         "0%", description="Share of customers who are sent nothing with the tag marketing, for comparison"

@@ -16,6 +16,7 @@ from operators.chance import BY_HASH, Lots
 from operators.definitions import Journey
 from operators.expression_uses import NOTHING, Uses, parse, uses_of
 from operators.expressions_written import readings
+from operators.gate_warnings import tag_warnings
 from operators.gates import Gates
 from operators.journey_plan import JourneyPlan, compile_journey
 from operators.orchestration import Orchestration, parse_range
@@ -88,6 +89,7 @@ class Plan:
             for bound in (*plan.pattern.bounds(), *run_bounds(plan.reads, plan.goal is not None))
         ]
         lines += self.traits.bounds() if self.traits is not None else []
+        lines += self.gates.bounds()
         return lines + [f"{name}: nothing reads it, so it is not kept" for name in self.unused]
 
 
@@ -135,7 +137,8 @@ def compile_plan(
         hash=blake2b(text, digest_size=16).hexdigest(),
         text=text,
         channels=tuple(channels),
-        warnings=tuple(f"{plan.name}: {warning}" for plan in compiled for warning in plan.pattern.warnings)
+        warnings=tuple(tag_warnings(orchestration, every))
+        + tuple(f"{plan.name}: {warning}" for plan in compiled for warning in plan.pattern.warnings)
         + tuple(warning for plan in compiled for warning in _warnings(plan)),
         zone=ZoneInfo(orchestration.timezone),
         newest={plan.name: plan for plan in compiled},

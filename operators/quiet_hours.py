@@ -1,7 +1,7 @@
 """Quiet hours and opening hours: a message waits for a time at which its channel may be used, then passes all gates again.
 
-The clock is the customer's, or the workspace's, or that of a zone that the channel names. `bypass` exempts from quiet hours;
-opening hours hold for every message, for nobody is there outside of them.
+The clock is the customer's, or the workspace's, or that of a zone that the channel names. Messages with a tag of `bypass` go out
+at any time.
 """
 
 from collections.abc import Collection, Mapping
@@ -27,18 +27,12 @@ class ChannelHours:
     zone: tzinfo | None = None
     """None: the customer's."""
 
-    def next_time(self, at: int, zone: tzinfo, is_exempt: bool) -> int | None:
-        """`at` (ms) if it may be used then, else the next time; None where there is none.
-
-        Args:
-            at: ms.
-            zone: The customer's.
-            is_exempt: Whether quiet hours do not matter.
-        """
+    def next_time(self, at: int, zone: tzinfo) -> int | None:
+        """`at` (ms) if it may be used then, else the next time; None where there is none. `zone` is the customer's."""
         zone = zone if self.zone is None else self.zone
         for _ in range(TURNS_MAX):
             start = at
-            if self.quiet is not None and not is_exempt:
+            if self.quiet is not None:
                 end = self.quiet.end_within(at, zone)
                 at = at if end is None else end
             if self.open is not None:
@@ -52,17 +46,16 @@ class QuietHours:
     """The gate of hours."""
 
     def __init__(self, channels: Mapping[str, ChannelHours], bypass: Collection[str]) -> None:
-        """Channels with hours, and tags of messages that quiet hours do not hold up."""
+        """Channels with hours, and tags of messages that hours do not hold up."""
         self.channels = dict(channels)
         self._bypass = frozenset(bypass)
 
     def __call__(self, candidate: Candidate, channel: str, moment: Moment) -> Verdict | None:
         """Defer a message to the next time at which its channel may be used."""
         hours = self.channels.get(channel)
-        if hours is None:
+        if hours is None or not self._bypass.isdisjoint(candidate.message.tags):
             return None
-        is_exempt = not self._bypass.isdisjoint(candidate.message.tags)
-        until = hours.next_time(moment.now, moment.customer_zone, is_exempt)
+        until = hours.next_time(moment.now, moment.customer_zone)
         if until is None:
             return Verdict(GATE, DROPPED)
         return Verdict(GATE, DEFERRED, until) if until > moment.now else None

@@ -5,7 +5,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from operators.definition_types import Model, Name, Text, checked
 from operators.scenario_times import parse_time
@@ -37,6 +37,11 @@ FACTS = (
 Time = Annotated[Any, BeforeValidator(checked(parse_time))]
 Value = Annotated[Any, AfterValidator(literal)]
 Values = dict[Text, Value]
+
+
+def _control(value: Any) -> None:
+    if not isinstance(value, bool) and value != "global":
+        raise ValueError(f"{value!r} is no control group; write true, false, or global for that of the workspace")
 
 
 class Given(Model):
@@ -89,7 +94,8 @@ class ExpectedFact(Model):
     template: Text | None = Field(None, description="The template")
     key: Value = Field(None, description="The key of the run")
     event: Text | None = Field(None, description="Of resumed and duplicate: the event")
-    until: Time | None = Field(None, description="Of waiting: its deadline")
+    until: Time | None = Field(None, description="Of waiting: its deadline; of withheld: when it tries again")
+    chosen: Text | None = Field(None, description="Of decided: the step or the offer, or nothing")
     value: Value = Field(None, description="Of converted and sent: what it is worth")
     kind: Text | None = Field(None, description="Of sent and withheld: suppress or release; a message has none")
 
@@ -99,7 +105,9 @@ class Scenario(Model):
 
     name: Annotated[Text, Field(min_length=1, max_length=200)] = Field(description="What it shows, unique in the file")
     profile: Values = Field({}, description="The customer's attributes before the first event")
-    control: StrictBool = Field(False, description="Whether the customer is in the journey's control group")
+    control: Annotated[bool | Literal["global"], BeforeValidator(checked(_control))] = Field(
+        False, description="Whether the customer is in the journey's control group; global: in that of the workspace"
+    )
     arms: dict[Name, Name] = Field({}, description="Experiment -> the customer's arm")
     events: Annotated[list[Given], Field(min_length=1)] = Field(
         description="What the customer does, in the order in which it is read; one with an earlier time arrives late"
@@ -119,4 +127,8 @@ class ScenarioFile(Model):
     """Scenarios of one journey."""
 
     journey: Name = Field(description="The journey that they are about")
+    profile: Values = Field(
+        {},
+        description="Attributes of every customer of this file before the first event; a scenario's own go before them",
+    )
     scenarios: Annotated[list[Scenario], Field(min_length=1)] = Field(description="The scenarios")

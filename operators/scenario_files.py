@@ -51,7 +51,8 @@ def read_scenarios(
         own += _channels(scenario, channels) if channels is not None else ()
         mistakes += [(("scenarios", index, *place), message) for place, message in own]
     complaints += [complaint_at(file, document, place, message) for place, message in mistakes]
-    return found
+    scenarios = [one.model_copy(update={"profile": {**found.profile, **one.profile}}) for one in found.scenarios]
+    return found.model_copy(update={"scenarios": scenarios})
 
 
 def _names(found: ScenarioFile, document: Document) -> Iterator[Mistake]:
@@ -89,7 +90,7 @@ def _of_journey(scenario: Scenario, journey: Journey) -> Iterator[Mistake]:
     values = journey.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     steps = list(steps_in(lists_of(values)))
     ids = [step.id for step in steps]
-    if scenario.control and not parse_percent(journey.control):
+    if scenario.control is True and not parse_percent(journey.control):
         message = f"{journey.journey} has no control group; give it one, as in: control: 10%, or leave `control` out"
         yield ("control",), message
     arms = _arms(steps)

@@ -20,6 +20,7 @@ from operators.plan import plan_of
 from operators.records import ACTIONS, FACTS, storable, to_json
 from operators.scenario_definitions import Given, Scenario
 from operators.scenario_times import parse_time
+from operators.sends import GLOBAL
 from operators.workspace import Workspace
 from operators.zones import zone_of
 from state.customer import Customer
@@ -42,19 +43,20 @@ class FixedLots(Lots):
 
     def __init__(self) -> None:
         """Of no scenario yet."""
-        self._journey, self._is_control = "", False
+        self._journey = ""
+        self._control: bool | str = False
         self._arms: dict[str, str] = {}
         self.missing: list[str] = []
         """Experiments that the journey met and of which the scenario names no arm."""
 
     def begin(self, journey: str, scenario: Scenario) -> None:
         """Deal for one scenario of a journey."""
-        self._journey, self._is_control, self._arms = journey, scenario.control, scenario.arms
+        self._journey, self._control, self._arms = journey, scenario.control, scenario.arms
         self.missing = []
 
     def is_control(self, journey: str, customer_id: str, hundredths: int) -> bool:
-        """As the scenario says, for its own journey; nobody is in the global control group."""
-        return journey == self._journey and self._is_control
+        """As the scenario says, for its own journey and for the workspace."""
+        return self._control == "global" if journey == GLOBAL else journey == self._journey and self._control is True
 
     def arm_of(self, journey: str, experiment: str, customer_id: str, arms: Sequence[tuple[str, float]]) -> str:
         """As the scenario says; else the first by name, and it is noted where that would decide the test."""

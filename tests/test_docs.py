@@ -1,9 +1,10 @@
 """The author's page is true: its files make a workspace without mistakes, its commands print what it says.
 
 A block of YAML begins with the name of its file in a comment, or with `# enter` or `# steps` for a part of a journey; a block of
-`console` has commands after `$`, each with all that it prints.
+`console` has commands after `$`, each with all that it prints; one of Python is a session.
 """
 
+import doctest
 import re
 import textwrap
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from operators.chance import arm_of, is_control, is_in_layer
+from operators.sends import GLOBAL
 from operators.workspace import read_workspace
 from state.errors import SojournError
 
@@ -33,7 +36,7 @@ STEPS = "- {id: s, send: email, template: t}\n"
 
 def test_every_block_is_of_a_kind_that_is_run():
     """None is only shown."""
-    assert {kind for kind, _ in BLOCKS} == {"yaml", "console"}
+    assert {kind for kind, _ in BLOCKS} == {"yaml", "console", "python"}
     assert len(FILES) + len(PARTS) == len(YAML)
     assert len(COMMANDS) >= 4
 
@@ -71,6 +74,21 @@ def test_each_part_is_right_in_a_journey(part):
     files = {name: FILES[name] for name in ("orchestration.yaml", "traits.yaml", "segments.yaml")}
     workspace = read_workspace({**files, "part.yaml": journey})
     assert [str(one) for one in workspace.complaints] == []
+
+
+def test_lots_are_what_the_page_says():
+    """By the page's own code, and by the engine's."""
+    (code,) = [text for kind, text in BLOCKS if kind == "python"]
+    scope = {}
+    example = doctest.DocTestParser().get_doctest(code, scope, "docs/journeys.md", None, 0)
+    assert len(example.examples) >= 6
+    assert doctest.DocTestRunner(verbose=False).run(example, clear_globs=False).failed == 0
+    lot = example.globs["lot"]
+    arms = [("a", 70), ("b", 30)]
+    for customer in [*(f"c-{number}" for number in range(300)), "näme", 'a"b', "\u2028"]:
+        assert (lot("split", "subject", customer) < 0.7) == (arm_of("subject", customer, arms) == "a")
+        assert (lot("control", "global control", customer) < 0.1) == is_control(GLOBAL, customer, 1_000)
+        assert (lot("layer", "first-mail", customer) >= 0.5) == is_in_layer("first-mail", customer, 5_000, 10_000)
 
 
 def test_the_tables_of_the_page_name_what_there_is():

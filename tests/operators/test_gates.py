@@ -225,9 +225,9 @@ def test_an_unknown_zone_is_that_of_the_workspace():
 
 
 def test_opening_hours_are_those_of_the_workspace_where_it_says_so():
-    """Friday at 18:00 is Monday at nine, for a transactional task, too: nobody is there."""
+    """After Friday at 18:00 comes Monday at nine."""
     profile = {"timezone": "America/New_York"}
-    life = life_of(send("s", channel="call_center"), profile=profile, tags="[transactional]")
+    life = life_of(send("s", channel="call_center"), profile=profile)
     life.until(at("2026-01-09T17:00:00Z"))
     life.does("A")
     assert stopped(life) == [("call_center", "quiet_hours", "deferred")]
@@ -237,11 +237,11 @@ def test_opening_hours_are_those_of_the_workspace_where_it_says_so():
 
 
 def test_a_transactional_message_goes_out_at_night():
-    """Quiet hours are for the rest."""
-    life = life_of(send("s"), tags="[news, transactional]")
+    """Quiet hours are for the rest, and so are opening hours."""
+    life = life_of(send("s"), send("t", channel="call_center"), tags="[news, transactional]")
     life.until(at("2026-01-05T22:00:00Z"))
     life.does("A")
-    assert life.sent == ["s"]
+    assert life.sent == ["s", "t"]
 
 
 def test_a_message_that_would_have_expired_by_then_does_not_wait():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from operators.plan import plan_of
 from operators.workspace import read_workspace
 from tests.operators.test_arbitration import journey, send
 
@@ -103,6 +104,39 @@ def test_weights_that_sum_to_nothing_are_refused():
     """Nobody would get an arm."""
     (found,) = complaints("", journey("j", "{split: {name: n, arms: {a: {weight: 0}, b: {weight: 0}}}}"))
     assert found.message.startswith("every arm has the weight 0")
+
+
+def warnings(text, *journeys):
+    files = {f"{number}.yaml": one for number, one in enumerate(journeys)}
+    head = "timezone: Europe/Berlin\nchannels: {email: {}}\n"
+    return plan_of(read_workspace({"orchestration.yaml": head + text, **files})).warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "caps: [{tag: nws, max: 1, per: 1d}]",
+            "caps[0] speaks of the tag 'nws', and no message has it; did you mean 'news'?",
+        ),
+        ("suppress: [{when: profile.x, tag: [news, x]}]", "suppress[0] speaks of the tag 'x', and no message has it"),
+        ("bypass: [transactional]", "bypass speaks of the tag 'transactional', and no message has it"),
+        (
+            "conflicts: {tag: ofers}",
+            "conflicts speaks of the tag 'ofers', and no message has it; did you mean 'offers'?",
+        ),
+        ("control: 2%", "control speaks of the tag 'marketing', and no message has it"),
+    ],
+)
+def test_a_tag_that_no_message_has_is_warned_of(text, said):
+    """Allowed, since a journey may be on its way; and probably a slip."""
+    assert warnings(text, journey("j", send("s", more=", tags: [offers]"))) == (f"orchestration.yaml: {said}",)
+
+
+def test_tags_of_steps_and_of_journeys_are_known():
+    """Nothing is said of them."""
+    text = "caps: [{tag: [news, offers], max: 1, per: 1d}]\nconflicts: {}\ncontrol: 0%"
+    assert warnings(text, journey("j", send("s", more=", tags: [offers]"))) == ()
 
 
 def test_all_that_the_design_writes_is_right():

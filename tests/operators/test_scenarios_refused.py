@@ -43,7 +43,10 @@ def of(scenario):
             ".events[1].at: '3' is not a duration: it has no unit; write a whole number and a unit: w, d (24 hours), h, m "
             "(minutes), s or ms, such as 5d, 48h or 30m",
         ),
-        ("{name: it, events: [%s], control: 10%%}", ".control: input should be a valid boolean (it is '10%')"),
+        (
+            "{name: it, events: [%s], control: 10%%}",
+            ".control: '10%' is no control group; write true, false, or global for that of the workspace",
+        ),
         (
             "{name: it, events: [%s], arms: {subjekt: a}}",
             ".arms.subjekt: welcome has no experiment 'subjekt'; did you mean 'subject'?",
