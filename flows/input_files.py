@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -48,6 +48,24 @@ _GROUPS_REMEMBERED = 200_000
 
 Line = tuple[int, int, str, bytes]
 """(log time, origin, customer id, raw bytes); origin is file << 48 | line, which count from 0 and 1."""
+
+
+class Share(NamedTuple):
+    """Which of the key groups one process of a replay deals to: every `parts`-th, from `part` on."""
+
+    part: int
+    parts: int
+
+    def of(self, groups: int) -> range:
+        """The groups.
+
+        >>> list(Share(1, 3).of(8))
+        [1, 4, 7]
+        """
+        return range(self.part, groups, self.parts)
+
+
+ALL = Share(0, 1)
 
 
 class UnsortedError(SojournError):
@@ -235,12 +253,15 @@ def read_sorted(spool: Path, progress: Progress) -> Iterator[Line]:
 
 
 class _Dealer(StatefulSourcePartition[LogItem, int]):
-    """Reads the sequence in batches and deals each record to its customer, each customer to their key group."""
+    """Reads the sequence in batches and deals each record to its customer, each customer to their key group, if that is ours."""
 
-    def __init__(self, lines: Iterator[Line], progress: Progress, groups: int, ticks: bool, skip: int) -> None:
+    def __init__(
+        self, lines: Iterator[Line], progress: Progress, groups: int, share: Share, ticks: bool, skip: int
+    ) -> None:
         self._lines = lines
         self._progress = progress
         self._groups = groups
+        self._share = share
         self._skip = skip
         self._position = 0
         self._over = False
@@ -260,7 +281,7 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
             raise StopIteration from error
         if self._ticks and self._ticked_in < self._epoch:
             self._ticked_in = self._epoch
-            return [(str(group), Tick(group, self._epoch)) for group in range(self._groups)] + dealt
+            return [(str(group), Tick(group, self._epoch)) for group in self._share.of(self._groups)] + dealt
         return dealt
 
     def _go_on(self) -> None:
@@ -281,15 +302,19 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
         position, time = self._position, self._progress.log_time
         dealt: list[list[Any]] = [[] for _ in range(self._groups)]
         group_of_customer = self._group_of
-        size, last = 0, position + BATCH_RECORDS_MAX
+        part, parts = self._share
+        size, room = 0, BATCH_RECORDS_MAX
         for time, origin, customer_id, raw in self._lines:
             group = group_of_customer.get(customer_id)
             if group is None:
                 group = self._look_up(customer_id)
-            dealt[group] += (customer_id, position, time, time if customer_id else None, raw, origin)
             position += 1
+            if group % parts != part:
+                continue
+            dealt[group] += (customer_id, position - 1, time, time if customer_id else None, raw, origin)
             size += len(raw)
-            if size > BATCH_BYTES or position == last:
+            room -= 1
+            if size > BATCH_BYTES or not room:
                 break
         else:
             self._over = True
@@ -297,8 +322,8 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
         self._progress.log_time = time
         return [
             (str(group), (group, position - 1, time, records, [], False))
-            for group, records in enumerate(dealt)
-            if records or self._over
+            for group in self._share.of(self._groups)
+            if (records := dealt[group]) or self._over
         ]
 
     def _look_up(self, customer_id: str) -> int:
@@ -315,15 +340,29 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
 
 
 class FilesSource(FixedPartitionedSource[LogItem, int]):
-    """The sequence of all lines as one partition; whichever worker has it deals to all."""
+    """The sequence of all lines as one partition, or what of it belongs to one share of the key groups."""
 
     def __init__(
-        self, lines: Iterator[Line], progress: Progress, groups: int = GROUPS_FOR_FILES, ticks: bool = False
+        self,
+        lines: Iterator[Line],
+        progress: Progress,
+        groups: int = GROUPS_FOR_FILES,
+        ticks: bool = False,
+        share: Share = ALL,
     ) -> None:
-        """Read from `lines`, which are in the order of the sequence; with `ticks` where there is a recovery store."""
+        """Read from `lines`, which are in the order of the sequence.
+
+        Args:
+            lines: All of them, whatever the share: their order and their positions are those of the whole.
+            progress: Told how far the reading is.
+            groups: How many key groups there are.
+            ticks: Where there is a recovery store.
+            share: Which of the groups are dealt to.
+        """
         self._lines = lines
         self._progress = progress
         self._groups = groups
+        self._share = share
         self._ticks = ticks
 
     def list_parts(self) -> list[str]:
@@ -332,4 +371,4 @@ class FilesSource(FixedPartitionedSource[LogItem, int]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _Dealer:
         """The partition, from the position that the recovery store has."""
-        return _Dealer(self._lines, self._progress, self._groups, self._ticks, resume_state or 0)
+        return _Dealer(self._lines, self._progress, self._groups, self._share, self._ticks, resume_state or 0)

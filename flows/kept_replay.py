@@ -2,7 +2,8 @@
 
     DIR/replay.json      which replay it is of: input, definitions, output; whether the input is sorted first; at the end, what it did
     DIR/group-00000/ ... a RocksDB for each key group; this stays when the replay is done
-    DIR/work/recovery/   Bytewax's recovery store: the epoch, the position in the input, the groups' tokens, the lengths of the parts
+    DIR/work/progress/N/ Bytewax's recovery store of part N: the epoch, the position in the input, the groups' tokens, the lengths
+                         of its files
     DIR/work/parts/      output that is not sorted yet
     DIR/work/sorted-input
 
@@ -46,7 +47,7 @@ class KeptReplay:
 
     @property
     def parts(self) -> int:
-        """How many sinks write part files: as many as there were workers at the first start, whatever their number now."""
+        """How many parts the key groups are dealt to: as many as there were workers at the first start, whatever their number now."""
         return int(self._known["parts"])
 
     @property
@@ -72,23 +73,24 @@ class KeptReplay:
         return spool if spool.exists() else None
 
     @property
-    def recovery(self) -> Path:
-        """The recovery store."""
-        return self.work / "recovery"
+    def progress(self) -> Path:
+        """The recovery stores, one for each part."""
+        return self.work / "progress"
 
     def prepare(self) -> None:
         """Have everything that the dataflow needs: what is there is gone on from, what is not is made."""
         (self.work / "parts").mkdir(parents=True, exist_ok=True)
-        if self.recovery.exists():
+        if self.progress.exists():
             return
         for path in (*self.directory.glob("group-*"), *(self.work / "parts").iterdir()):
-            _remove(path)  # of a start that did not come as far as a recovery store
-        unfinished = self.work / "recovery.new"
+            _remove(path)  # of a start that did not come as far as recovery stores
+        unfinished = self.work / "progress.new"
         _remove(unfinished)
-        unfinished.mkdir()
-        init_db_dir(unfinished, 1)
+        for part in range(self.parts):
+            (unfinished / str(part)).mkdir(parents=True)
+            init_db_dir(unfinished / str(part), 1)
         points.reached("kept: before rename")
-        os.replace(unfinished, self.recovery)
+        os.replace(unfinished, self.progress)
 
     def sort_first(self) -> None:
         """Begin anew, with the input sorted: it is not in order."""
@@ -98,8 +100,8 @@ class KeptReplay:
 
     def begin_anew(self) -> None:
         """Throw away all but the manifest."""
-        if self.recovery.exists():
-            os.replace(self.recovery, self.work / "recovery.old")  # first, and as a whole: nothing else is gone on from
+        if self.progress.exists():
+            os.replace(self.progress, self.work / "progress.old")  # first, and as a whole: nothing else is gone on from
         for path in (self.work, *self.directory.glob("group-*")):
             _remove(path)
         self.work.mkdir()
@@ -131,7 +133,7 @@ def kept_replay(
         files: The input.
         definitions: The hash of the definitions.
         out: The output directory.
-        parts: How many sinks a new one has.
+        parts: How many parts a new one has.
 
     Raises:
         StateError: It is of another replay, or of none.

@@ -96,20 +96,20 @@ class _Part(StatefulSinkPartition[Told, bytes]):
 
 
 class FilesSink(FixedPartitionedSink[Told, bytes]):
-    """Part files, one set for each worker there was at first; a key group keeps to one of them."""
+    """Part files, one set for each part of a replay."""
 
-    def __init__(self, directory: Path, parts: int) -> None:
-        """Write into `directory`, which must be there."""
+    def __init__(self, directory: Path, part: int) -> None:
+        """Write into `directory`, which must be there; `part` is in the names of the files."""
         self._directory = directory
-        self._parts = parts
+        self._part = part
 
     def list_parts(self) -> list[str]:
-        """Their numbers."""
-        return [str(number) for number in range(self._parts)]
+        """The one."""
+        return [str(self._part)]
 
     def part_fn(self, item_key: str) -> int:
-        """Key groups in turn, so that every part has some."""
-        return int(item_key)
+        """The one."""
+        return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _Part:
         """One of them, from what the recovery store has of it."""

@@ -1,7 +1,10 @@
 """Replay: the dataflow over recorded events.
 
-    files -> (sorted on the way if they are not) -> the dataflow, in one or more worker processes -> part files
+    files -> (sorted on the way if they are not) -> the dataflow, once for each part of the key groups -> part files
           -> sorted output files, summary.json
+
+Each part is a dataflow of its own that reads the whole input and deals to its own key groups alone. So worker processes
+have nothing to say to each other: what reading costs is less than what it costs to hand records from one to the other.
 
 Everything on the way lives in `OUT/.replay`; output files appear whole at the end, so a replay that fails leaves those
 of the one before as they were. With a state directory everything lives there instead, and a replay that was killed goes
@@ -27,7 +30,17 @@ from bytewax.recovery import RecoveryConfig
 
 from flows.definitions import load_plan
 from flows.guard import cleaned_up
-from flows.input_files import FilesSource, Line, Progress, UnsortedError, check_files, merged, read_sorted, sort_input
+from flows.input_files import (
+    FilesSource,
+    Line,
+    Progress,
+    Share,
+    UnsortedError,
+    check_files,
+    merged,
+    read_sorted,
+    sort_input,
+)
 from flows.kept_replay import KeptReplay, kept_replay
 from flows.orchestrate import build, group_opener, spare_the_collector
 from flows.output_files import FilesSink, finish, output_files
@@ -233,25 +246,31 @@ def _run(
     """One pass of the dataflow over the input: from nothing, or from where the kept state is."""
     if kept is not None:
         kept.prepare()
-        parts, groups, recovery, lock = kept.work / "parts", kept.directory, kept.recovery, kept.lock
+        parts, groups, recovery, lock = kept.work / "parts", kept.directory, kept.progress, kept.lock
     else:
         parts, groups, recovery, lock = work / "parts", work / "state", None, None
         for path in (parts, groups):
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir()
-    sinks = kept.parts if kept is not None else request.workers
-    task = Task(request.files, request.journeys, groups, parts, sinks, spool, request.workers, recovery, lock)
+    count = kept.parts if kept is not None else request.workers
+    task = Task(request.files, request.journeys, groups, parts, count, spool, recovery, lock)
     with _watched(progress, watch):
-        if request.workers == 1:
-            return run_worker(task, plan, progress)
-        from flows.worker_processes import run_workers  # noqa: PLC0415 - only then needed
+        if request.workers > 1:
+            from flows.worker_processes import run_workers  # noqa: PLC0415 - only then needed
 
-        return run_workers(task, progress)
+            return run_workers(task, request.workers, progress)
+        counts = Counts()
+        for part in range(count):  # more than one only where there were more workers at the first start
+            progress.bytes_read = progress.records = progress.log_time = 0
+            counts.add(**vars(run_part(task, plan, progress, part)))
+            if progress.failure is not None:
+                break
+        return counts
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one worker of a replay needs to know."""
+    """What a part of a replay needs to know."""
 
     files: Sequence[Path]
     journeys: Path
@@ -259,37 +278,33 @@ class Task:
     """Where the key groups are."""
     parts: Path
     """Where the part files are."""
-    sinks: int
-    """How many sets of part files there are."""
+    count: int
+    """How many parts there are."""
     spool: Path | None
     """The sorted input; None where the files are in order themselves."""
-    workers: int
     recovery: Path | None
-    """The recovery store; None where nothing is kept."""
+    """The recovery stores; None where nothing is kept."""
     lock: int | None
     """A file descriptor that every worker holds open: see `flows.kept_replay`."""
 
 
-def run_worker(
-    task: Task, plan: Plan, progress: Progress, process: int = 0, addresses: list[str] | None = None
-) -> Counts:
-    """Run one worker in this process until the input ends; give what its key groups counted."""
+def run_part(task: Task, plan: Plan, progress: Progress, part: int) -> Counts:
+    """Run one part in this process until the input ends; give what its key groups counted."""
     lines: Iterator[Line] = read_sorted(task.spool, progress) if task.spool else merged(task.files, progress)
     keep = task.recovery is not None
     options = StoreOptions(write_ahead_log=keep)
-    open_group = group_opener(plan, task.groups, GROUPS_FOR_FILES, options, GROUPS_FOR_FILES // task.workers)
+    open_group = group_opener(plan, task.groups, GROUPS_FOR_FILES, options, GROUPS_FOR_FILES // task.count)
     opened: list[KeyGroup] = []
 
     def open_and_note(group: int, at: Token | None) -> KeyGroup:
         opened.append(open_group(group, at))
         return opened[-1]
 
-    flow = build(FilesSource(lines, progress, ticks=keep), open_and_note, FilesSink(task.parts, task.sinks))
+    source = FilesSource(lines, progress, ticks=keep, share=Share(part, task.count))
+    flow = build(source, open_and_note, FilesSink(task.parts, part))
     spare_the_collector()
-    more: dict[str, Any] = {"process_id": process, "addresses": addresses} if addresses else {}
-    if task.recovery is not None:
-        more["recovery_config"] = RecoveryConfig(task.recovery, timedelta(0))
-    cli_main(flow, epoch_interval=EPOCH, **more)
+    recovery = RecoveryConfig(task.recovery / str(part), timedelta(0)) if task.recovery is not None else None
+    cli_main(flow, epoch_interval=EPOCH, recovery_config=recovery)
     counts = Counts()
     for group in opened:
         meta = group.store.meta
@@ -356,4 +371,4 @@ def write_summary(summary: Summary, out: Path) -> None:
     (out / "summary.json").write_bytes(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2) + b"\n")
 
 
-__all__ = ["Counts", "Request", "SojournError", "Summary", "Task", "replay", "run_worker", "write_summary"]
+__all__ = ["Counts", "Request", "SojournError", "Summary", "Task", "replay", "run_part", "write_summary"]

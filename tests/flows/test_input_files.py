@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from flows import input_files
 from flows.input_files import (
+    ALL,
     FilesSource,
     Line,
     Progress,
+    Share,
     UnsortedError,
     check_files,
     file_lines,
@@ -64,9 +66,9 @@ def sorted_on_the_way(directory: Path, *paths: Path) -> list[Line]:
     return list(read_sorted(spool, Progress([spool])))
 
 
-def dealt(lines: Iterator[Line], progress: Progress) -> Iterator[list[LogItem]]:
+def dealt(lines: Iterator[Line], progress: Progress, share: Share = ALL) -> Iterator[list[LogItem]]:
     """All batches that a source of these lines gives."""
-    part = FilesSource(lines, progress).build_part("log", "files", None)
+    part = FilesSource(lines, progress, share=share).build_part("log", "files", None)
     while True:
         try:
             yield part.next_batch()
@@ -337,6 +339,36 @@ def test_every_record_is_dealt_to_the_group_of_its_customer(
     # and the end of time comes to every group, whether it had records or not
     assert clocks == dict.fromkeys(range(GROUPS_FOR_FILES), TEN + 299)
     assert (progress.records, progress.log_time, progress.failure) == (300, TEN + 299, None)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 64])
+def test_shares_together_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
+    """Each record comes to one share, with the place and the clock that it has where one deals to all; so does the end of time."""
+    monkeypatch.setattr(input_files, "BATCH_RECORDS_MAX", 50)
+    lines = [event(f"c-{n % 40}", n) for n in range(300)]
+    lines[0] = lines[100] = b"broken"
+    path = file_of(tmp_path / "e", lines)
+
+    def all_of(share: Share) -> tuple[dict[int, list[LogRecord]], dict[int, tuple[int, int]]]:
+        records: dict[int, list[LogRecord]] = {}
+        ends = {}
+        progress = Progress([path])
+        for batch in dealt(merged([path], progress), progress, share):
+            for _, (group, position, now, flat, _, _) in batch:
+                records.setdefault(group, []).extend(records_of(flat))
+                ends[group] = position, now
+        assert (progress.records, progress.log_time) == (300, TEN + 299)
+        return records, ends
+
+    whole = all_of(ALL)
+    records: dict[int, list[LogRecord]] = {}
+    ends: dict[int, tuple[int, int]] = {}
+    for part in range(parts):
+        more = all_of(Share(part, parts))
+        assert not records.keys() & more[0].keys()
+        records |= more[0]
+        ends |= more[1]
+    assert (records, ends) == whole
 
 
 def test_records_know_the_file_they_came_from(tmp_path: Path) -> None:

@@ -496,7 +496,7 @@ def counted(number: int, **more: object) -> bytes:
 
 @pytest.fixture
 def task(tmp_path: Path, stream: Path) -> Task:
-    return Task((stream,), REFERENCE, tmp_path, tmp_path, 2, None, 2, recovery=None, lock=None)
+    return Task((stream,), REFERENCE, tmp_path, tmp_path, 2, None, recovery=None, lock=None)
 
 
 def test_what_libraries_print_does_not_lose_what_a_worker_counted(
@@ -504,8 +504,8 @@ def test_what_libraries_print_does_not_lose_what_a_worker_counted(
 ) -> None:
     """Standard output is not the worker's alone; and a replay that goes well does not alarm anybody."""
     outputs = [counted(10), STRAY + counted(5)]
-    monkeypatch.setattr(worker_processes, "_start", lambda _task, number, _addresses: stub(outputs[number]))
-    assert worker_processes.run_workers(task, Progress([stream])).counts == {"records": 15}
+    monkeypatch.setattr(worker_processes, "_start", lambda _task, number: stub(outputs[number]))
+    assert worker_processes.run_workers(task, 2, Progress([stream])).counts == {"records": 15}
     assert capfd.readouterr() == ("", "")
 
 
@@ -515,9 +515,9 @@ def test_what_libraries_print_does_not_lose_that_the_input_failed(
     """Else a replay of half a file would pass for one of the whole."""
     telling = {"bytes_read": 1, "records": 1, "log_time": 1, "failure": "InputError", "message": "cut off"}
     outputs = [counted(10), STRAY + orjson.dumps(telling) + b"\n" + counted(5)]
-    monkeypatch.setattr(worker_processes, "_start", lambda _task, number, _addresses: stub(outputs[number]))
+    monkeypatch.setattr(worker_processes, "_start", lambda _task, number: stub(outputs[number]))
     progress = Progress([stream])
-    worker_processes.run_workers(task, progress)
+    worker_processes.run_workers(task, 2, progress)
     assert type(progress.failure) is InputError
 
 
@@ -529,10 +529,10 @@ def test_a_worker_that_did_not_tell_what_it_counted_fails_the_replay(
     monkeypatch.setattr(
         worker_processes,
         "_start",
-        lambda _task, number, _addresses: stub(said, status) if number else stub(counted(10)),
+        lambda _task, number: stub(said, status) if number else stub(counted(10)),
     )
     with pytest.raises(OutsideError, match="worker"):
-        worker_processes.run_workers(task, Progress([stream]))
+        worker_processes.run_workers(task, 2, Progress([stream]))
 
 
 # The real streams.
