@@ -39,8 +39,9 @@ kafka: $(VENV)/ready ## a local Apache Kafka on 127.0.0.1:9092, without Docker (
 crash: $(VENV)/ready ## kill the live job CYCLES times on a real Kafka, from SEED, and compare it with an oracle (Java 17)
 	$(RUN) -m tests.crash --seed $(or $(SEED),1) --cycles $(or $(CYCLES),20)
 
-bench: $(VENV)/ready ## events/s per core, CPU, memory and state size of a replay; PEERS=DIR adds Flink
+bench: $(VENV)/ready ## events/s per core, CPU, memory and state size of a replay, and what more journeys cost; PEERS=DIR adds Flink
 	$(RUN) -m benchmarks.replay $(if $(PEERS),--peers "$(PEERS)")
+	$(RUN) -m benchmarks.journeys
 
 compiled: $(VENV)-compiled/ready ## the hot modules compiled to C (needs a C compiler), in an environment of their own
 
