@@ -1,9 +1,10 @@
 """When a customer is active: by hour of the day and by weekday, fading.
 
-Every event of the customer's own counts in the local hour and on the local weekday in which it happened: what they view and do, and what
-they answer. Not counted is what others do to them: deliveries and bounces, and `identify`, `group` and `alias`, which are data.
+An hour in which a customer does something counts once, as the local hour and weekday in which it happened: what they view and do, and what
+they answer. Not counted is what others do to them: deliveries and bounces, and `identify`, `group` and `alias`, which are data. What
+they did in the last `PENDING_MS` is no history yet: whoever has just left a cart is not for that to be written to at this hour.
 
-The weights are whole numbers, so that equal logs give equal bytes: an event adds `WEIGHT`, and with each week of log time all weights
+The weights are whole numbers, so that equal logs give equal bytes: an hour adds `WEIGHT`, and with each week of log time all weights
 become 861/1024 of what they were, rounded down - half in four weeks, nothing in about a year. Kept only where a journey asks
 for the best time.
 """
@@ -22,29 +23,49 @@ HOURS: Final = 24
 WEEK_MS: Final = 7 * 86_400_000
 WEIGHT: Final = 1_024
 
+PENDING_MS: Final = 12 * 3_600_000
+"""Log time: longer than a visit, and short enough that yesterday evening counts in the morning."""
+
+PENDING_MAX: Final = 24
+"""Hours that are no history yet; of more (events that come late are of any hour), the oldest become it."""
+
 _QUARTER_MS: Final = 900_000  # zones are whole quarters of an hour apart
 _DATA = frozenset(("identify", "group", "alias"))
 _OF_OTHERS = frozenset(("delivered", "bounced"))
 
 
 def note_activity(customer: Customer, event: Event, now: int, zone: tzinfo) -> None:
-    """Count an event, if it is the customer's own."""
+    """Count an event, if it is the customer's own and the first of its hour."""
     if event.kind in _DATA or OUTCOMES.get(event.name) in _OF_OTHERS:
         return
     feedback = customer.feedback
     if feedback is None:
         feedback = customer.feedback = Feedback()
-    week = now // WEEK_MS
-    hours = feedback.hours
-    if not hours:
-        hours = feedback.hours = [0] * (HOURS + 7)
-        feedback.week = week
-    elif week > feedback.week:
-        hours = feedback.hours = faded(hours, week - feedback.week)
-        feedback.week = week
-    hour, weekday = _local((event.time if event.time < now else now) // _QUARTER_MS, zone)
-    hours[hour] += WEIGHT
-    hours[HOURS + weekday] += WEIGHT
+    pending = feedback.pending
+    if pending and (pending[0] <= now - PENDING_MS or len(pending) >= 2 * PENDING_MAX):
+        settle(feedback, now)
+    slot = _slot((event.time if event.time < now else now) // _QUARTER_MS, zone)
+    for place in range(1, len(pending), 2):
+        if pending[place] == slot:
+            return
+    pending += (now, slot)
+
+
+def settle(feedback: Feedback, now: int) -> None:
+    """Make history of what was long enough ago, and let it fade up to now."""
+    pending, week = feedback.pending, now // WEEK_MS
+    if feedback.hours and week > feedback.week:
+        feedback.hours = faded(feedback.hours, week - feedback.week)
+    feedback.week = week
+    while pending and (pending[0] <= now - PENDING_MS or len(pending) >= 2 * PENDING_MAX):
+        at, slot = pending[:2]
+        del pending[:2]
+        if not feedback.hours:
+            feedback.hours = [0] * (HOURS + 7)
+        (weight,) = faded([WEIGHT], week - at // WEEK_MS)
+        weekday, hour = divmod(slot, HOURS)
+        feedback.hours[hour] += weight
+        feedback.hours[HOURS + weekday] += weight
 
 
 def faded(hours: list[int], weeks: int) -> list[int]:
@@ -57,6 +78,7 @@ def faded(hours: list[int], weeks: int) -> list[int]:
 
 
 @lru_cache(4_096)  # quarters of an hour, times zones: events come in the order of time
-def _local(quarter: int, zone: tzinfo) -> tuple[int, int]:
+def _slot(quarter: int, zone: tzinfo) -> int:
+    """The hour of the week, local, from Monday."""
     local = local_time(quarter * _QUARTER_MS, zone)
-    return local.hour, local.weekday()
+    return local.weekday() * HOURS + local.hour

@@ -2,10 +2,14 @@
 
 An event that tells of an outcome (`operators.feedback`) is about the action that it names in `properties.action_id`, if that is
 one of this customer's last messages; one that names none is about the last message on its channel that went out in the
-`LAST_TOUCH_MS` before the event, by event time. What is about no message is an event like any other.
+`LAST_TOUCH_MS` before the event, by event time. What is about no message is an event like any other, but for two things that hold
+for the channel whoever sent the message: it bounced, and the customer unsubscribed.
 
 What follows from outcomes:
 
+- `bounced`: the address is not reachable (`Customer.bounced`), until the customer has another one or something is delivered to it;
+  unless the event says that the bounce is a passing one (`properties.bounce_type`: soft, transient, temporary).
+- `unsubscribed`: consent is withdrawn for what the channel asks consent for.
 - opened, clicked, replied, called: an answer on the channel, once for each message, on the day on which it went out.
 
 Bounds: `RECENT_MAX` messages of the last `RECENT_MS`, of which the oldest is forgotten first, and `ANSWERS_DAYS` days of answers.
@@ -19,6 +23,7 @@ from xxhash import xxh3_64_intdigest
 from operators.events import Event
 from operators.feedback import ANSWERED, action_of, channel_of
 from operators.moment import Moment
+from operators.profile import withdraw
 from state.customer import Customer
 from state.feedback import Feedback, Touch
 
@@ -35,6 +40,9 @@ LAST_TOUCH_MS: Final = 7 * DAY_MS
 
 ANSWERS_DAYS: Final = 90
 """Days, UTC, over which answers are counted."""
+
+PASSING: Final = frozenset(("soft", "transient", "temporary"))
+"""Kinds of bounces after which the address is still good."""
 
 
 def remember_sent(moment: Moment, action: Mapping[str, Any]) -> None:
@@ -66,8 +74,16 @@ def remember_sent(moment: Moment, action: Mapping[str, Any]) -> None:
 def take_outcome(moment: Moment, event: Event, outcome: str) -> bool:
     """Take in an event that tells of an outcome; whether the profile changed."""
     touch, by = _attributed(moment.customer.feedback, event, moment.now)
+    channel = channel_of(event) if touch is None else touch.channel
     if touch is not None:
         _tell(touch, outcome, by, moment, event)
+    if outcome == "bounced":
+        _bounce(channel, touch, moment, event)
+    elif outcome == "unsubscribed":
+        group = moment.gates.consent.groups.get(channel)
+        return group is not None and withdraw(moment, group, event)
+    elif outcome == "delivered" or outcome in ANSWERED:
+        moment.customer.bounced.pop(channel, None)
     return False
 
 
@@ -93,6 +109,15 @@ def _tell(touch: Touch, outcome: str, by: str, moment: Moment, event: Event) -> 
         since_sent_ms=min(event.time, moment.now) - touch.sent_at,
         caused_by=event.message_id,
     )
+
+
+def _bounce(channel: str, touch: Touch | None, moment: Moment, event: Event) -> None:
+    """The customer's address is none that messages arrive at; if it is still the one that the message went to."""
+    if event.properties.get("bounce_type") in PASSING:
+        return
+    address = moment.gates.reachability.address_of(channel, moment)
+    if address is not None and (touch is None or not touch.address or touch.address == address_hash(address)):
+        moment.customer.bounced[channel] = address
 
 
 def count(days: list[int], day: int, sent: int, answered: int) -> None:

@@ -52,10 +52,14 @@ class QuietHours:
 
     def __call__(self, candidate: Candidate, channel: str, moment: Moment) -> Verdict | None:
         """Defer a message to the next time at which its channel may be used."""
-        hours = self.channels.get(channel)
-        if hours is None or not self._bypass.isdisjoint(candidate.message.tags):
-            return None
-        until = hours.next_time(moment.now, moment.customer_zone)
+        until = self.next_time(channel, moment.now, candidate.message.tags, moment)
         if until is None:
             return Verdict(GATE, DROPPED)
         return Verdict(GATE, DEFERRED, until) if until > moment.now else None
+
+    def next_time(self, channel: str, at: int, tags: Collection[str], moment: Moment) -> int | None:
+        """`at` (ms) if a message with these tags may use the channel then, else the next time; None where there is none."""
+        hours = self.channels.get(channel)
+        if hours is None or not self._bypass.isdisjoint(tags):
+            return at
+        return hours.next_time(at, moment.customer_zone)

@@ -163,3 +163,92 @@ def test_weights_fade_by_whole_numbers():
     assert 508 <= faded([WEIGHT], 4)[0] <= 512
     assert faded(faded([10 * WEIGHT, 7], 3), 2) == faded([10 * WEIGHT, 7], 5)
     assert faded([1000 * WEIGHT], 10**9) == [0]
+
+
+# --- what follows for address and consent
+
+REACH = """
+timezone: UTC
+channels:
+  email: {address: profile.email, consent: news}
+  push: {}
+"""
+
+
+def reached(**more):
+    """A customer with an address and consent, who was sent a message."""
+    life = Life(MAIL, orchestration=REACH)
+    life.identify(email="bo@example.org", consents={"news": True}, **more)
+    life.does("A")
+    assert life.sent == ["s"]
+    return life
+
+
+def test_who_bounced_is_not_reached_any_more():
+    """Until the customer has another address."""
+    life = reached()
+    life.does("Email Bounced", MINUTE)
+    life.does("A", HOUR)
+    assert life.sent == ["s"]
+    assert (life.fact("withheld")["gate"], life.fact("withheld")["reason"]) == ("unreachable", "bounced")
+    life.identify(email="new@example.org")
+    life.does("A", HOUR)
+    assert life.sent == ["s", "s"]
+
+
+def test_a_delivery_clears_a_bounce():
+    """Whoever sent what arrived."""
+    life = reached()
+    life.does("Email Bounced", MINUTE)
+    life.does("Email Delivered", MINUTE, action_id="of another system")
+    life.does("A", HOUR)
+    assert life.sent == ["s", "s"]
+
+
+@pytest.mark.parametrize("kind", ["soft", "transient", "temporary"])
+def test_a_passing_bounce_closes_nothing(kind):
+    """It is an outcome all the same."""
+    life = reached()
+    life.does("Email Bounced", MINUTE, bounce_type=kind)
+    life.does("A", HOUR)
+    assert life.sent == ["s", "s"]
+    assert life.fact("outcome")["outcome"] == "bounced"
+
+
+def test_a_bounce_from_an_address_of_before_closes_nothing():
+    """The message went to the old one."""
+    life = reached()
+    life.identify(MINUTE, email="new@example.org")
+    life.does("Email Bounced", MINUTE)
+    life.does("A", HOUR)
+    assert life.sent == ["s", "s"]
+
+
+@pytest.mark.parametrize("name", ["Unsubscribed", "Email Unsubscribed", "Email Marked as Spam"])
+def test_who_unsubscribed_has_withdrawn_consent(name):
+    """For what the channel asks for, and for nothing else; the history says by what."""
+    life = reached()
+    life.does(name, MINUTE, message_id="u")
+    life.does("A", HOUR)
+    assert life.sent == ["s"]
+    assert (life.fact("withheld")["gate"], life.fact("withheld")["reason"]) == ("consent", "withdrawn")
+    assert life.customer.profile["consents"] == {"news": False}
+    assert life.customer.known.consent_log[-1][1:] == ("news", False, "u")
+
+
+def test_who_subscribed_after_that_gets_messages_again():
+    """By event time: an older word that is read later does not count."""
+    life = reached()
+    life.does("Unsubscribed", MINUTE)
+    life.identify(MINUTE, consents={"news": True})
+    life.does("Unsubscribed", MINUTE, time=life.now - 30_000)
+    life.does("A", HOUR)
+    assert life.sent == ["s", "s"]
+
+
+def test_other_channels_lose_no_consent():
+    """`Unsubscribed` is of e-mail, as Segment has it, unless it says another channel."""
+    life = reached()
+    life.does("Unsubscribed", MINUTE, channel="push")
+    life.does("Unsubscribed", MINUTE, channel="fax")
+    assert life.customer.profile["consents"] == {"news": True}
