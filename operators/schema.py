@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from operators.definition_types import Model
 from operators.definitions import Journey
+from operators.offer_definitions import Offer
 from operators.orchestration import Orchestration
 from operators.params import USE_KEYS
 from operators.scenario_definitions import ScenarioFile
@@ -101,6 +102,18 @@ def _segments() -> Schema:
     }
 
 
+def _offers() -> Schema:
+    offer = _of(Offer)
+    definitions = {**offer.pop("$defs", {}), "Offer": offer}
+    return {
+        "type": "object",
+        "description": "Offers by name: what a step that chooses may send.",
+        "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"},
+        "additionalProperties": {"$ref": "#/$defs/Offer"},
+        "$defs": definitions,
+    }
+
+
 def _of(model: type[Model]) -> Schema:
     return TypeAdapter(model).json_schema(by_alias=True, ref_template="#/$defs/{model}", mode="validation")
 
@@ -126,6 +139,7 @@ _MAKERS: Final[Mapping[str, Callable[[], Schema]]] = {
     "orchestration": _orchestration,
     "traits": _traits,
     "segments": _segments,
+    "offers": _offers,
     "scenarios": lambda: _of(ScenarioFile),
 }
 _TITLES: Final = {
@@ -133,6 +147,7 @@ _TITLES: Final = {
     "orchestration": "orchestration.yaml",
     "traits": "traits.yaml",
     "segments": "segments.yaml",
+    "offers": "offers.yaml",
     "scenarios": "scenarios of a journey (*.test.yaml)",
 }
 

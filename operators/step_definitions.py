@@ -13,10 +13,11 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 from pydantic_core import PydanticCustomError
 
 from operators.calendar import parse_clock
-from operators.definition_types import LATER, Duration, EventNames, Model, Name, Tags, Text, checked
+from operators.definition_types import Duration, EventNames, Model, Name, Text, checked
 from operators.durations import parse_duration
 from operators.expression_functions import moment
-from operators.step_types import Condition, Names, TemplateValue, check_condition, mistake
+from operators.send_definitions import Best, Choose, ChooseFrom, Send, StepModel, check_worth
+from operators.step_types import Condition, Names, check_condition, mistake
 
 OUTCOMES = ("delivered", "opened", "clicked", "replied", "engaged", "called", "bounced", "unsubscribed")
 """Feedback on a message; `engaged` is any of opened, clicked and replied."""
@@ -82,60 +83,6 @@ def _delay(value: Any) -> Any:
 
 
 Wait_ = Annotated[Delay, BeforeValidator(_delay, json_schema_input_type=str | Delay)]
-
-
-class StepModel(Model):
-    """What every step may have."""
-
-    id: Name | None = Field(None, description="Name of the step; by default its path, counted from 1, as in 2.else.1")
-
-
-class Best(Model):
-    """The channel that the customer prefers, of these."""
-
-    best: Annotated[list[Name], Field(min_length=1)] = Field(description="The channels to choose from")
-
-
-def _channel_form(value: Any) -> str:
-    return "<best>" if isinstance(value, (dict, Best)) else "<ranked>" if isinstance(value, (list, tuple)) else "<one>"
-
-
-Channels = Annotated[
-    Annotated[Name, Tag("<one>")]
-    | Annotated[Annotated[list[Name], Field(min_length=1)], Tag("<ranked>")]
-    | Annotated[Best, Tag("<best>")],
-    Discriminator(_channel_form),
-]
-
-
-def _check_at(text: str) -> None:
-    if text.split()[:1] == ["best_time"]:
-        raise ValueError(f"`at: best_time` {LATER}; write a clock time, as in: at: '09:00'")
-    parse_clock(text)
-
-
-def _check_value(value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{value!r} is no value; write a number of 0 or more")
-
-
-class Send(StepModel):
-    """A step that sends one message, or starts one task, on a channel."""
-
-    send: Channels = Field(
-        description="The channel; or a ranked list, of which the first that passes; or {best: [...]}, in the customer's order"
-    )
-    template: Text = Field(min_length=1, description="Name of the template that the channel's worker fills")
-    with_: dict[str, TemplateValue] = Field({}, alias="with", description="Values for the template; texts are Jinja2")
-    expires: Duration | None = Field(None, description="Counted from reaching the step: a later delivery is of no use")
-    tags: Tags = Field([], description="Added to the journey's tags")
-    value: Annotated[StrictInt | StrictFloat, AfterValidator(checked(_check_value))] = Field(
-        1, description="What the message is worth, against others of the same moment"
-    )
-    at: Annotated[Text, AfterValidator(checked(_check_at))] | None = Field(
-        None, description="The clock time, or weekday and time, at which it goes, in the customer's time zone"
-    )
-    attach: Literal["profile"] | None = Field(None, description="`profile`: the action carries all that is known")
 
 
 class Wait(StepModel):
@@ -216,7 +163,7 @@ class Branch(StepModel):
 class Arm(Model):
     """One arm of an experiment."""
 
-    weight: Annotated[StrictInt | StrictFloat, AfterValidator(checked(_check_value))] = Field(
+    weight: Annotated[StrictInt | StrictFloat, AfterValidator(checked(check_worth))] = Field(
         1, description="Share of the customers, relative to the other arms"
     )
     do: list["Step"] = Field([], description="Steps of this arm")
@@ -304,6 +251,7 @@ class Exit(StepModel):
 
 STEP_MODELS: dict[str, type[StepModel]] = {
     "send": Send,
+    "choose": Choose,
     "wait": Wait,
     "wait_for": WaitFor,
     "branch": Branch,
@@ -315,8 +263,7 @@ STEP_MODELS: dict[str, type[StepModel]] = {
 }
 """What a step does -> its model."""
 
-_LATER_STEPS = ("choose",)
-STEP_KINDS = (*STEP_MODELS, *_LATER_STEPS)
+STEP_KINDS = tuple(STEP_MODELS)
 
 
 def kind_of(step: Any) -> str:
@@ -339,9 +286,6 @@ def _known_step(value: Any) -> Any:
     if not isinstance(value, dict):
         raise PydanticCustomError("step", "a step is a mapping that begins with what it does, as in: send: email")
     kinds = [kind for kind in STEP_KINDS if kind in value]
-    for kind in kinds:
-        if kind in _LATER_STEPS:
-            raise PydanticCustomError("step", f"the step `{kind}` {LATER}")
     if len(kinds) > 1:
         both = " and ".join(f"`{kind}`" for kind in kinds[:2])
         raise PydanticCustomError("step", f"one step does one thing, and this does {both}; write two steps")
@@ -361,6 +305,7 @@ TAGS: dict[str, type[Model]] = {
     **{f"<{kind}>": model for kind, model in STEP_MODELS.items()},
     "<back>": Back,
     "<best>": Best,
+    "<choice>": ChooseFrom,
     "<expr>": Computed,
 }
 """How pydantic's locations tell which kind of step a mistake is in; no key of a file looks like it."""
@@ -368,6 +313,7 @@ TAGS: dict[str, type[Model]] = {
 Step = Annotated[
     Annotated[
         Annotated[Send, Tag("<send>")]
+        | Annotated[Choose, Tag("<choose>")]
         | Annotated[Wait, Tag("<wait>")]
         | Annotated[WaitFor, Tag("<wait_for>")]
         | Annotated[Branch, Tag("<branch>")]

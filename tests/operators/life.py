@@ -21,12 +21,17 @@ T0 = parse_instant("2026-01-05T10:00:00Z")
 ORCHESTRATION = "timezone: Europe/Berlin\nchannels: {email: {}, push: {}, sms: {}, ads: {}}"
 
 
-def plan_of(*journeys, older=(), orchestration=ORCHESTRATION, traits="", segments=""):
+def plan_of(*journeys, older=(), orchestration=ORCHESTRATION, traits="", segments="", offers=""):
     """The plan of some journeys' texts, and of older versions of them."""
 
     def read(texts):
         files = {f"{number}.yaml": text for number, text in enumerate(texts)}
-        named = {"orchestration.yaml": orchestration, "traits.yaml": traits, "segments.yaml": segments}
+        named = {
+            "orchestration.yaml": orchestration,
+            "traits.yaml": traits,
+            "segments.yaml": segments,
+            "offers.yaml": offers,
+        }
         workspace = read_workspace({**named, **files})
         assert not workspace.complaints, [str(one) for one in workspace.complaints]
         return workspace
