@@ -96,7 +96,7 @@ def scenarios(
 
 def schema(
     kind: Annotated[
-        str, typer.Argument(metavar="[KIND]", help="journey, orchestration, traits, segments or scenarios.")
+        str, typer.Argument(metavar="[KIND]", help="journey, orchestration, traits, segments, offers or scenarios.")
     ] = "journey",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write those of all kinds: DIR/KIND.schema.json.")

@@ -23,6 +23,8 @@ _WHY = {
     "unreachable": "no address that works there",
     "cap": "has had enough: {cap}",
     "quiet_hours": "not at this hour where the customer is; it waits until {until}",
+    "eligibility": "not for this customer, not now, or made as often as may be",
+    "nothing": "nothing was worth more",
     "lower_priority": "another message of the same moment was worth more",
     "arbitration": "waits for a better message",
     "template": "cannot be written for this customer",

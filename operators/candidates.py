@@ -30,8 +30,8 @@ class Verdict(NamedTuple):
     """What the fact says besides."""
 
 
-class MessagePlan(Protocol):
-    """What can be sent: a step that sends, or an offer."""
+class HasChannels(Protocol):
+    """What goes out on a channel."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -40,6 +40,10 @@ class MessagePlan(Protocol):
     @property
     def by_preference(self) -> bool:
         """Whether the order is the customer's."""
+
+
+class MessagePlan(HasChannels, Protocol):
+    """What can be sent: a step that sends, or an offer."""
 
     @property
     def template(self) -> str:
@@ -66,10 +70,12 @@ class Candidate:
 
     __slots__ = (
         "address",
+        "best",
         "channel",
         "global_arm",
         "message",
         "name",
+        "parts",
         "proposal",
         "score",
         "tried",
@@ -90,6 +96,10 @@ class Candidate:
         self.name = name
         self.message = message
         self.score = score
+        self.parts: Mapping[str, float] = {}
+        """What the score of an offer is made of."""
+        self.best: list[dict[str, Any]] = []
+        """Why its channels are tried in this order, where that is the customer's."""
         self.channel = ""
         """The one on which it would go; empty where none is open."""
         self.address: Any = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from operators.definition_types import LATER, Model
+from operators.definition_types import Model
 from operators.definitions import ExitRule
 from operators.journey_mistakes import nearest
 from operators.step_definitions import TAGS
@@ -84,10 +84,8 @@ def _translated(model: type[BaseModel], file: str, document: Document, location:
     if kind == "extra_forbidden":
         owner = _model_at(model, tagged[:-1])
         key = str(location[-1])
-        if key in owner.later:
-            return complaint_at(file, document, location, f"`{key}` {LATER}")
         names = [f.alias or name for name, f in owner.model_fields.items()]
-        message = f"there is no key {key!r} here; {nearest(key, [*names, *owner.later])}"
+        message = f"there is no key {key!r} here; {nearest(key, names)}"
         return complaint_at(file, document, location, message)
     if kind == "missing":
         key = str(location[-1])

@@ -110,6 +110,8 @@ def _tell_decided(candidates: Sequence[Candidate], chosen: Sequence[Candidate], 
             "instance": walk.run.instance,
             "step": one.proposal.step,
             "score": one.score,
+            **({"parts": one.parts} if one.parts else {}),
+            **({"best": one.best} if one.best else {}),
         }
         for channel, verdict in one.tried:
             rows.append({**row, "channel": channel, "gate": verdict.gate})

@@ -4,7 +4,7 @@ For `operators.definitions` and its parts; each says what may stand there, and t
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -13,8 +13,6 @@ from operators.durations import parse_duration
 from operators.expressions import ExpressionError
 from operators.paths import compile_path
 from operators.templates import TemplateError
-
-LATER = "is part of the journey language, but this version of Sojourn cannot do it yet"
 
 
 def checked(check: Callable[[Any], object]) -> Callable[[Any], Any]:
@@ -65,5 +63,3 @@ class Model(BaseModel):
     """A mapping in a definition file: unknown keys are mistakes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    later: ClassVar[tuple[str, ...]] = ()
-    """Keys of the language that this version cannot do yet."""

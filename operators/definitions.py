@@ -1,8 +1,7 @@
 """What an author writes in a journey, as pydantic models; `orchestration.yaml` is in `operators.orchestration`.
 
-The models say what may stand where, and their descriptions are what an editor shows. The language is bigger than this
-version: what it has and this version cannot do yet is named in the `LATER_...` tables, so that it is refused in words
-and never ignored. `operators.workspace` reads the texts and gathers the complaints, `operators.plan` compiles.
+The models say what may stand where, and their descriptions are what an editor shows. `operators.workspace` reads the texts and
+gathers the complaints, `operators.plan` compiles.
 """
 
 import re

@@ -9,18 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operators.definitions import Enter, ExitRule, Goal, Journey
+from operators.send_definitions import Best, Choose, Send, StepModel
 from operators.step_definitions import (
     Back,
-    Best,
     Branch,
     Delay,
     Exit,
     Otherwise,
     Release,
-    Send,
     Set,
     Split,
-    StepModel,
     Suppress,
     Wait,
     WaitFor,
@@ -169,6 +167,10 @@ def _told(step: StepModel) -> tuple[str, list[str]]:
             how = " or " if isinstance(step.send, Best) else ", else "
             sent = channels if isinstance(channels, str) else how.join(channels)
             return "send", [f"send {sent}", step.template, *([f"at {step.at}"] if step.at else [])]
+        case Choose():
+            named = step.choose.from_
+            what = f"an offer of {named}" if isinstance(named, str) else " or ".join(named)
+            return "send", [f"choose {what}", *([f"at {step.at}"] if step.at else [])]
         case Wait():
             return "wait", [f"wait {_delay(step.wait)}"]
         case WaitFor():

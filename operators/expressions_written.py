@@ -38,17 +38,37 @@ def readings(journey: Mapping[str, Any]) -> Iterator[Reading]:
         if isinstance(name, str):
             yield Reading(location, Uses(frozenset(), frozenset((name,))), None)
     for written in steps_in(lists_of(journey)):
-        if written.kind != "send":
+        if written.kind not in ("send", "choose"):
             continue
-        values = written.step.get("with")
-        for key, value in values.items() if isinstance(values, dict) else ():
-            try:
-                traits, segments, all_traits, all_segments = uses_in_template(value)
-            except TemplateError:
-                continue  # told by the model
-            yield Reading((*written.location, "with", key), Uses(traits, segments, all_traits, all_segments), None)
+        for place, uses in _templates(written.step):
+            yield Reading((*written.location, *place), uses, None)
         if written.step.get("attach") is not None:  # all that is known
             yield Reading((*written.location, "attach"), NOTHING._replace(all_traits=True, all_segments=True), None)
+
+
+def offer_readings(offer: Mapping[str, Any]) -> Iterator[Reading]:
+    """Everything in an offer that reads traits or segments."""
+    for key in ("when", "propensity", "context"):
+        text = offer.get(key)
+        if isinstance(text, str):
+            try:
+                tree = parse(text)
+            except ExpressionError:
+                continue  # told by the model
+            yield Reading((key,), uses_of(tree), tree)
+    for place, uses in _templates(offer):
+        yield Reading(place, uses, None)
+
+
+def _templates(written: Mapping[str, Any]) -> Iterator[tuple[Location, Uses]]:
+    """What the values of a message read."""
+    values = written.get("with")
+    for key, value in values.items() if isinstance(values, dict) else ():
+        try:
+            traits, segments, all_traits, all_segments = uses_in_template(value)
+        except TemplateError:
+            continue  # told by the model
+        yield ("with", key), Uses(traits, segments, all_traits, all_segments)
 
 
 def _expressions(journey: Mapping[str, Any]) -> Iterator[tuple[Location, Any]]:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from operators.holdout import MARKETING
 from operators.journey_plan import JourneyPlan
 from operators.orchestration import Orchestration
-from operators.plan_steps import SendPlan
+from operators.send_plans import ChoosePlan, SendPlan
 from operators.step_types import parse_percent
 
 
@@ -18,9 +18,11 @@ def tag_warnings(orchestration: Orchestration, journeys: Sequence[JourneyPlan]) 
         journeys: All versions in use, compiled.
     """
     tags = {tag for plan in journeys for tag in plan.description["tags"]}
-    tags |= {
-        tag for plan in journeys for step in plan.steps.values() if isinstance(step, SendPlan) for tag in step.tags
-    }
+    for step in (step for plan in journeys for step in plan.steps.values()):
+        if isinstance(step, SendPlan):
+            tags.update(step.tags)
+        elif isinstance(step, ChoosePlan):
+            tags.update(*(offer.tags for offer in step.offers))
     spoken = [(f"caps[{number}]", cap.tag) for number, cap in enumerate(orchestration.caps)]
     spoken += [(f"suppress[{number}]", rule.tag) for number, rule in enumerate(orchestration.suppress)]
     spoken.append(("bypass", orchestration.bypass))

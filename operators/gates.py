@@ -7,19 +7,21 @@ channel that all gates leave open is taken; a gate that defers, or drops, decide
 more than one candidate: `operators.decisions` asks them. Each gate has a module of its own; this one has their order.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from operators.arbitration import Conflicts
+from operators.best_channel import in_best_order
 from operators.calendar import Unit, parse_hours
-from operators.candidates import DROPPED, NEXT_CHANNEL, Candidate, Proposal, Verdict
+from operators.candidates import DROPPED, NEXT_CHANNEL, Candidate, HasChannels, Proposal, Verdict
 from operators.caps import Cap, Caps
 from operators.consent import Consent
 from operators.durations import format_duration, parse_duration
 from operators.expressions import compile_expression
 from operators.holdout import Holdout
 from operators.moment import Moment
+from operators.offers import count_offer, eligibility
 from operators.orchestration import ADDRESS_NAMES, CALENDAR, SUPPRESS_NAMES, parse_then
 from operators.quiet_hours import ChannelHours, QuietHours
 from operators.reachability import Reachability
@@ -57,9 +59,11 @@ class Gates:
             else {},
             bypass,
         )
+        self.answer_rates = {name: parse_percent(channel.answer_rate) for name, channel in channels.items()}
         self.conflicts = _conflicts(one.conflicts) if one is not None and one.conflicts is not None else None
         self.holdout = Holdout(parse_percent(one.control) if one is not None else 0)
         self._in_order: tuple[Gate, ...] = (
+            eligibility,
             self.reachability,
             self.consent,
             self.suppression,
@@ -77,7 +81,8 @@ class Gates:
     def check(self, candidate: Candidate, moment: Moment) -> bool:
         """Send a candidate through the gates, from the first on; whether it may go, and on which channel it says itself."""
         candidate.verdict, candidate.tried = None, []
-        proposal, channels = candidate.proposal, channels_of(candidate, moment)
+        proposal = candidate.proposal
+        channels, candidate.best = self.channels_of(candidate.message, moment)
         if proposal.expires_at is not None and proposal.expires_at <= moment.now:
             candidate.stop(channels[0], Verdict("expired", DROPPED))
             return False
@@ -91,6 +96,16 @@ class Gates:
             candidate.stop(channel, Verdict("template", DROPPED, details={"error": str(error)}))
             return False
         return True
+
+    def channels_of(self, message: HasChannels, moment: Moment) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+        """The channels in the order in which they are tried; and why, where the order is the customer's."""
+        if message.by_preference:
+            return in_best_order(message.channels, moment, self.answer_rates)
+        return message.channels, []
+
+    def is_open(self, channel: str, at: int, tags: Collection[str], moment: Moment) -> bool:
+        """Whether the hours of a channel let a message through at an instant (ms)."""
+        return self.quiet_hours.next_time(channel, at, tags, moment) == at
 
     def _open(self, candidate: Candidate, channels: Sequence[str], moment: Moment) -> str | None:
         """The first channel that is open."""
@@ -132,6 +147,7 @@ class Gates:
         if self.conflicts is not None and self.conflicts.concern(candidate.message.tags):
             moment.kept += 1
         self.caps.count(candidate, moment)
+        count_offer(candidate, moment)
 
     def bounds(self) -> Iterator[str]:
         """What is kept of one customer for the gates, and what happens at the bounds, in sentences."""
@@ -142,20 +158,6 @@ class Gates:
             yield f"cap {cap.name}: exact; then {cap.then}" + (
                 f" {format_duration(cap.defer)} at most" if cap.defer else ""
             )
-
-
-def channels_of(candidate: Candidate, moment: Moment) -> tuple[str, ...]:
-    """The channels in the order in which they are tried.
-
-    `best` is the customer's preferred channel, then as listed: what the customer answers most is not known in this version.
-    """
-    message = candidate.message
-    channels: tuple[str, ...] = message.channels
-    if message.by_preference:
-        preferred = moment.customer.profile.get("preferred_channel")
-        if preferred in channels:
-            return (preferred, *(channel for channel in channels if channel != preferred))
-    return channels
 
 
 # --- what is written, compiled

@@ -4,12 +4,12 @@ Channels that there are, steps of one name, steps that nobody reaches, waits wit
 nothing, goals that are spoken of and not there. `operators.workspace` calls it beside the models and gathers both.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from operators.definition_types import LATER
 from operators.definitions import EXIT_FORMS
+from operators.send_definitions import BEST
 from operators.steps_written import StepList, Written, lists_in, lists_of, steps_in
 from operators.yaml_lines import Document, Location
 
@@ -25,19 +25,22 @@ def nearest(word: str, names: Sequence[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
 
 
-def journey_mistakes(document: Document, channels: Sequence[str] | None) -> Iterator[Mistake]:
+def journey_mistakes(
+    document: Document, channels: Sequence[str] | None, reachable: Collection[str] = ()
+) -> Iterator[Mistake]:
     """All mistakes of one journey that its models do not see.
 
     Args:
         document: The file; it holds a mapping.
         channels: The channels that there are; None where that is not known.
+        reachable: Those with an address.
     """
     journey = document.value
     steps = list(steps_in(lists_of(journey)))
     yield from _names(steps, document)
     for written in steps:
         if channels is not None:
-            yield from _channels(written, channels)
+            yield from _channels(written, channels, reachable)
         if written.kind == "wait_for":
             yield from _wait_for(written, steps, journey)
         elif written.kind == "branch":
@@ -62,21 +65,36 @@ def _names(steps: Sequence[Written], document: Document) -> Iterator[Mistake]:
         lines.setdefault(written.id, document.line_of(written.location))
 
 
-def _channels(written: Written, channels: Sequence[str]) -> Iterator[Mistake]:
+def _channels(written: Written, channels: Sequence[str], reachable: Collection[str]) -> Iterator[Mistake]:
     if written.kind not in ("send", "suppress", "release"):
         return
     named = written.step.get(written.kind)
     place: Location = (*written.location, written.kind)
     if isinstance(named, dict):
-        named, place = named.get("best"), (*place, "best")
+        named, place = named.get(BEST), (*place, BEST)
     several = isinstance(named, list)
     for index, channel in enumerate(named if isinstance(named, list) else [named]):
-        if not isinstance(channel, str) or channel in channels or (channel == "all" and written.kind != "send"):
+        if channel == "all" and written.kind != "send":
             continue
-        message = f"there is no channel {channel!r}; {nearest(channel, channels)}"
-        if channel == "best" and not several:
-            message = f"a choice among all channels {LATER}; name them, as in: send: {{best: [email, push]}}"
-        yield ((*place, index) if several else place), message
+        message = channel_mistake(channel, channels, reachable, is_alone=written.kind == "send" and not several)
+        if message is not None:
+            yield ((*place, index) if several else place), message
+
+
+def channel_mistake(
+    channel: Any, channels: Sequence[str] | None, reachable: Collection[str], is_alone: bool
+) -> str | None:
+    """What is wrong with the channel of a message; None where it is right, or wrong in another way, or nobody knows."""
+    if channels is None or not isinstance(channel, str) or channel in channels:
+        return None
+    if channel == BEST and is_alone:
+        if reachable:
+            return None
+        return (
+            "no channel has an `address`, so there is none to choose from; write it in orchestration.yaml, as in: email: {address: "
+            "profile.email}, or name the channels, as in: {best: [email, push]}"
+        )
+    return f"there is no channel {channel!r}; {nearest(channel, channels)}"
 
 
 def _wait_for(written: Written, steps: Sequence[Written], journey: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -92,7 +110,7 @@ def _wait_for(written: Written, steps: Sequence[Written], journey: Mapping[str, 
             continue
         if "outcome" not in reply:
             yield (*place, "of"), "`of` belongs to `outcome`: the step whose message is answered"
-        sends = [one.id for one in steps if one.kind == "send"]
+        sends = [one.id for one in steps if one.kind in ("send", "choose")]
         if isinstance(of, str) and of not in sends:
             known = [one.id for one in steps]
             what = f"the step {of!r} sends nothing" if of in known else f"there is no step {of!r}"

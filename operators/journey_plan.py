@@ -3,7 +3,7 @@
 `operators.plan` puts the journeys of a workspace together, and what is looked up by the name of an event.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from operators.pattern_compiler import compile_pattern
 from operators.pattern_definitions import ENTER_NAMES
 from operators.pattern_none import NoPattern
 from operators.plan_steps import StepPlan, StepTable, WaitForPlan
+from operators.send_plans import BestTimePlan, ChoosePlan, Common, SendPlan
 from operators.step_types import parse_percent
 
 
@@ -59,6 +60,8 @@ class ExitRulePlan:
     """What ends a run from outside."""
 
     reason: str
+    number: int = 0
+    """Its place among the rules of the journey, from 1."""
     is_goal: bool = False
     events: frozenset[str] = frozenset()
     when: Expression | None = None
@@ -114,6 +117,8 @@ class JourneyPlan:
     """Whether the pattern has deadlines."""
     unnamed: tuple[str, ...] = ()
     """Steps that send or wait and have no id of their own."""
+    wants_hours: bool = False
+    """Whether some message goes out at the customer's best time."""
     lots: Lots = BY_HASH
     """Who is in the control group, and who gets which arm."""
     priority: int = 50
@@ -122,11 +127,11 @@ class JourneyPlan:
     """Whether a step reads the event that moved the run to it."""
 
 
-def compile_journey(journey: Journey, channels: Sequence[str], lots: Lots) -> JourneyPlan:
+def compile_journey(journey: Journey, common: Common, lots: Lots) -> JourneyPlan:
     """Compile a journey without mistakes."""
     enter = journey.enter
     names = tuple(element.as_ for element in enter.pattern or () if element.as_)
-    table = StepTable(journey, channels, names)
+    table = StepTable(journey, common, names)
     goal = _goal(journey.goal, table) if journey.goal else None
     events = ("entry", "first", "matched", *names)
     goal_reads = frozenset(table.paths_read & set(events))
@@ -172,6 +177,10 @@ def compile_journey(journey: Journey, channels: Sequence[str], lots: Lots) -> Jo
         scheduled_for=enter.schedule.segment if enter.schedule else None,
         waits_for_absence=any(element.absent for element in enter.pattern or ()),
         unnamed=tuple(table.unnamed),
+        wants_hours=any(
+            isinstance(step, (SendPlan, ChoosePlan)) and isinstance(step.at, BestTimePlan)
+            for step in table.steps.values()
+        ),
         lots=lots,
         priority=journey.priority,
         reads_mover=any(path.split(".")[0] in ("event", "properties") for path in table.paths_read),
@@ -192,13 +201,14 @@ def _goal(goal: Goal, table: StepTable) -> GoalPlan:
 def _exit_rule(rule: ExitRule | str, number: int, journey: Journey, table: StepTable) -> ExitRulePlan:
     if isinstance(rule, str):
         events = frozenset(journey.goal.event if journey.goal else ())
-        return ExitRulePlan(reason="goal", is_goal=True, events=events)
+        return ExitRulePlan(reason="goal", number=number, is_goal=True, events=events)
     change = (rule.entered or rule.left or "", rule.entered is not None) if rule.entered or rule.left else None
     reason = rule.event[0] if rule.event and len(rule.event) == 1 else "exit"
     if change is not None:
         reason = f"{'entered' if change[1] else 'left'} {change[0]}"
     return ExitRulePlan(
         reason=rule.reason or reason,
+        number=number,
         change=change,
         events=frozenset(rule.event or ()),
         when=table.expression(rule.when) if rule.when else None,

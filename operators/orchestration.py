@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictInt, field_validator
 
+from operators.best_channel import ANSWER_RATE
 from operators.calendar import parse_hours
 from operators.definition_types import Model, Name, Text, checked, explained
 from operators.durations import parse_duration
@@ -107,6 +108,10 @@ class Channel(Model):
         None, description="Hours in which nothing goes out, as in '21:00-08:00'; it waits for their end"
     )
     open: Hours_ | None = Field(None, description="Hours in which alone anything goes out, as in 'mon-fri 09:00-18:00'")
+    answer_rate: Percent = Field(
+        ANSWER_RATE,
+        description="How many messages people answer here, on the whole: where `best` starts from for each customer",
+    )
     zone: Annotated[Text, explained(_channel_zone)] = Field(
         "customer", description="Whose clock `quiet` and `open` go by: customer, workspace, or a time zone"
     )

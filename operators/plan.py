@@ -9,19 +9,22 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from operators.chance import BY_HASH, Lots
 from operators.definitions import Journey
 from operators.expression_uses import NOTHING, Uses, parse, uses_of
-from operators.expressions_written import readings
+from operators.expressions_written import offer_readings, readings
 from operators.gate_warnings import tag_warnings
 from operators.gates import Gates
 from operators.journey_plan import JourneyPlan, compile_journey
+from operators.offer_definitions import Offer
 from operators.orchestration import Orchestration, parse_range
 from operators.plan_steps import Layer, WaitForPlan
 from operators.run_bounds import bounds as run_bounds
+from operators.send_plans import ChoosePlan, Common, offers_named
+from operators.steps_written import Written, lists_of, steps_in
 from operators.trait_compiler import Definitions
 from operators.trait_definitions import Trait
 from operators.trait_plan import TraitPlan
@@ -97,7 +100,13 @@ def plan_of(workspace: Workspace, lots: Lots = BY_HASH) -> Plan:
     """Compile a workspace without mistakes; `lots` deals control groups and arms."""
     assert workspace.orchestration is not None  # noqa: S101 - a workspace without one has a mistake
     return compile_plan(
-        workspace.orchestration, workspace.journeys, workspace.older, workspace.traits, workspace.segments, lots
+        workspace.orchestration,
+        workspace.journeys,
+        workspace.older,
+        workspace.traits,
+        workspace.segments,
+        lots,
+        workspace.offers,
     )
 
 
@@ -108,6 +117,7 @@ def compile_plan(
     traits: Mapping[str, Trait] = MappingProxyType({}),
     segments: Mapping[str, str] = MappingProxyType({}),
     lots: Lots = BY_HASH,
+    offers: Mapping[str, Offer] = MappingProxyType({}),
 ) -> Plan:
     """Compile definitions that `operators.workspace` found no mistake in.
 
@@ -118,15 +128,18 @@ def compile_plan(
         traits: All there are; only those in use are kept.
         segments: The same.
         lots: What deals customers to control groups and arms.
+        offers: All there are.
     """
     channels = sorted(orchestration.channels)
-    in_use = Definitions(traits, segments).plan(_uses(orchestration, [*journeys, *older]))
+    reachable = [name for name, channel in orchestration.channels.items() if channel.address is not None]
+    common = Common(tuple(channels), tuple(reachable), offers)
+    in_use = Definitions(traits, segments).plan(_uses(orchestration, [*journeys, *older], offers))
     compiled = [
-        compile_journey(journey, channels, lots) for journey in sorted(journeys, key=lambda journey: journey.journey)
+        compile_journey(journey, common, lots) for journey in sorted(journeys, key=lambda journey: journey.journey)
     ]
-    every = [*compiled, *(compile_journey(journey, channels, lots) for journey in older)]
+    every = [*compiled, *(compile_journey(journey, common, lots) for journey in older)]
     names = {name for plan in compiled for name in plan.pattern.names or ()}
-    text = canonical_json(orchestration, journeys, older, traits, segments)
+    text = canonical_json(orchestration, journeys, older, traits, segments, offers)
     return Plan(
         journeys=tuple(compiled),
         watches={
@@ -139,7 +152,8 @@ def compile_plan(
         channels=tuple(channels),
         warnings=tuple(tag_warnings(orchestration, every))
         + tuple(f"{plan.name}: {warning}" for plan in compiled for warning in plan.pattern.warnings)
-        + tuple(warning for plan in compiled for warning in _warnings(plan)),
+        + tuple(warning for plan in compiled for warning in _warnings(plan))
+        + _unchosen(offers, every),
         zone=ZoneInfo(orchestration.timezone),
         newest={plan.name: plan for plan in compiled},
         versions={(plan.name, plan.version): plan for plan in reversed(every)},
@@ -156,6 +170,7 @@ def compile_plan(
         traits=in_use,
         gates=Gates(orchestration),
         layers=_layers(orchestration),
+        wants_hours=any(plan.wants_hours for plan in every),
         unused=_unused(traits, segments, in_use),
         exits_by_change=_by_event((plan.name, [rule.change]) for plan in every for rule in plan.exits if rule.change),
         entries_by_change={
@@ -181,15 +196,25 @@ def _layers(orchestration: Orchestration) -> dict[str, Layer]:
     }
 
 
-def _uses(orchestration: Orchestration, journeys: Iterable[Journey]) -> Uses:
-    """The traits and segments that journeys, and rules for all of them, read."""
+def _uses(orchestration: Orchestration, journeys: Iterable[Journey], offers: Mapping[str, Offer]) -> Uses:
+    """The traits and segments that journeys, rules for all of them, and the offers that they choose from read."""
     uses = NOTHING
     for rule in orchestration.suppress:
         uses = uses.and_those(uses_of(parse(rule.when)))
+    chosen: set[str] = set()
     for journey in journeys:
-        for reading in readings(journey.model_dump(mode="json", by_alias=True, exclude_defaults=True)):
+        written = journey.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        for reading in readings(written):
+            uses = uses.and_those(reading.uses)
+        chosen.update(*(offers_named(one.step["choose"]["from"], offers) for one in _choices(written)))
+    for name in sorted(chosen):
+        for reading in offer_readings(offers[name].model_dump(mode="json", by_alias=True, exclude_defaults=True)):
             uses = uses.and_those(reading.uses)
     return uses
+
+
+def _choices(journey: Mapping[str, Any]) -> Iterator[Written]:
+    return (written for written in steps_in(lists_of(journey)) if written.kind == "choose")
 
 
 Key = TypeVar("Key")
@@ -202,6 +227,12 @@ def _by_event(named: Iterable[tuple[str, Iterable[Key]]]) -> dict[Key, tuple[str
         for event in events:
             found.setdefault(event, set()).add(journey)
     return {event: tuple(sorted(journeys)) for event, journeys in found.items()}
+
+
+def _unchosen(offers: Iterable[str], plans: Iterable[JourneyPlan]) -> tuple[str, ...]:
+    steps = [step for plan in plans for step in plan.steps.values() if isinstance(step, ChoosePlan)]
+    chosen = {offer.name for step in steps for offer in step.offers}
+    return tuple(f"offer {name}: no journey chooses from it" for name in sorted(offers) if name not in chosen)
 
 
 def _warnings(plan: JourneyPlan) -> Iterator[str]:

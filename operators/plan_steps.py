@@ -13,19 +13,18 @@ from operators.definitions import Journey
 from operators.durations import parse_duration
 from operators.expressions import Expression, compile_expression
 from operators.feedback import ENGAGED, names_of
+from operators.send_definitions import Choose, Send, StepModel
+from operators.send_plans import BestTimePlan, ChoosePlan, Common, SendPlan, choose_plan, offers_named, send_plan
 from operators.step_definitions import (
     Back,
-    Best,
     Branch,
     Computed,
     Delay,
     Exit,
     Otherwise,
     Release,
-    Send,
     Set,
     Split,
-    StepModel,
     Suppress,
     Wait,
     WaitFor,
@@ -33,7 +32,7 @@ from operators.step_definitions import (
     is_date,
 )
 from operators.step_types import RUN_NAMES
-from operators.templates import TEMPLATE_NAMES, Render, compile_value, paths_used
+from operators.templates import paths_used
 
 
 @dataclass(frozen=True)
@@ -47,30 +46,12 @@ class DelayPlan:
     date: str | None = None
     """A local date or time, as text."""
     expression: Expression | None = None
+    best: BestTimePlan | None = None
 
     @property
     def is_local(self) -> bool:
         """Whether the customer's zone, or profile, decides when it is over."""
         return self.duration is None
-
-
-@dataclass(frozen=True)
-class SendPlan:
-    """Sends one message."""
-
-    step: str
-    next: str | None
-    channels: tuple[str, ...]
-    """In the order in which they are tried."""
-    by_preference: bool
-    """Whether the customer's preferred channel goes first."""
-    template: str
-    values: Render
-    expires: int | None
-    tags: tuple[str, ...]
-    value: float
-    at: ClockTime | None
-    attaches_profile: bool
 
 
 @dataclass(frozen=True)
@@ -194,6 +175,7 @@ class ExitPlan:
 
 StepPlan = (
     SendPlan
+    | ChoosePlan
     | WaitPlan
     | WaitForPlan
     | BackPlan
@@ -209,12 +191,12 @@ StepPlan = (
 class StepTable:
     """Compiles the lists of steps of one journey into one table."""
 
-    def __init__(self, journey: Journey, channels: Sequence[str], names: Sequence[str]) -> None:
+    def __init__(self, journey: Journey, common: Common, names: Sequence[str]) -> None:
         """A journey without mistakes.
 
         Args:
             journey: It.
-            channels: All there are, for `all`.
+            common: What the workspace has.
             names: What its pattern calls its events.
         """
         self.steps: dict[str, StepPlan] = {}
@@ -224,7 +206,7 @@ class StepTable:
         self.unnamed: list[str] = []
         """Steps that send or wait and have no id of their own."""
         self._journey = journey
-        self._channels = tuple(channels)
+        self._common = common
         self._names = tuple(names)
 
     def compile(self, steps: Sequence[Any], prefix: str, after: str | None) -> str | None:
@@ -238,7 +220,7 @@ class StepTable:
         ids = [step.id or f"{prefix}{number}" for number, step in enumerate(steps, 1)]
         following = [*ids[1:], after] if ids else []
         for number, (step, name, then) in enumerate(zip(steps, ids, following, strict=True), 1):
-            if step.id is None and isinstance(step, (Send, Wait, WaitFor)):
+            if step.id is None and isinstance(step, (Send, Choose, Wait, WaitFor)):
                 self.unnamed.append(name)
             self.steps[name] = WaitPlan(name, None, DelayPlan())  # keeps its place before those inside of it
             self.steps[name] = self._step(step, name, f"{prefix}{number}", then)
@@ -253,7 +235,13 @@ class StepTable:
     def _step(self, step: StepModel, name: str, path: str, then: str | None) -> StepPlan:
         match step:
             case Send():
-                return self._send(step, name, then)
+                self.paths_read |= paths_used(step.with_)
+                return send_plan(step, name, then, self._journey.tags, self._names, self._common)
+            case Choose():
+                self.paths_read |= paths_used(step.with_)
+                for one in offers_named(step.choose.from_, self._common.offers):
+                    self.paths_read |= paths_used(self._common.offers[one].with_)
+                return choose_plan(step, name, then, self._journey.tags, self._names, self._common)
             case Wait():
                 return WaitPlan(name, then, self._delay(step.wait))
             case WaitFor():
@@ -284,23 +272,6 @@ class StepTable:
             case Exit():
                 return ExitPlan(name, then, step.exit)
         raise AssertionError(step)
-
-    def _send(self, step: Send, name: str, then: str | None) -> SendPlan:
-        channels = step.send.best if isinstance(step.send, Best) else step.send
-        self.paths_read |= paths_used(step.with_)
-        return SendPlan(
-            step=name,
-            next=then,
-            channels=(channels,) if isinstance(channels, str) else tuple(dict.fromkeys(channels)),
-            by_preference=isinstance(step.send, Best),
-            template=step.template,
-            values=compile_value(step.with_, (*TEMPLATE_NAMES, *self._names)),
-            expires=parse_duration(step.expires) if step.expires else None,
-            tags=tuple(dict.fromkeys([*self._journey.tags, *step.tags])),
-            value=step.value,
-            at=parse_clock(step.at) if step.at else None,
-            attaches_profile=step.attach is not None,
-        )
 
     def _delay(self, delay: Delay) -> DelayPlan:
         if delay.for_ is not None:
@@ -346,7 +317,7 @@ class StepTable:
         return name
 
     def _named(self, channels: Sequence[str]) -> tuple[str, ...]:
-        return self._channels if "all" in channels else tuple(dict.fromkeys(channels))
+        return self._common.channels if "all" in channels else tuple(dict.fromkeys(channels))
 
     def _attribute(self, value: Any) -> Callable[[Mapping[str, Any]], Any]:
         if isinstance(value, Computed):

@@ -15,9 +15,10 @@ from operators.moment import Moment
 from operators.paths import Path
 from operators.pattern_repeats import token_of
 from operators.plan import Plan
-from operators.plan_steps import DelayPlan, ReplyPlan, SendPlan, WaitForPlan, WaitPlan
+from operators.plan_steps import DelayPlan, ReplyPlan, WaitForPlan, WaitPlan
 from operators.run_steps import Walk, is_past, timer_of
 from operators.run_waits import can_change, deadline
+from operators.send_plans import BestTimePlan, ChoosePlan, SendPlan
 from operators.trait_plan import Change
 from state.instants import format_instant
 from state.runs import Run
@@ -222,7 +223,7 @@ def leave(walk: Walk, rule: ExitRulePlan) -> None:
     """A run ends by an exit rule, with what is done on the way out."""
     _stop_waiting(walk)
     if rule.first is None:
-        walk.end(rule.reason)
+        walk.end(rule.reason, rule=rule.number)
     else:
         walk.reason = walk.run.leaving = rule.reason
         walk.go(rule.first)
@@ -272,7 +273,7 @@ def _time_is_up(walk: Walk) -> None:
     """The wait at which a run stands is over by the clock."""
     run = walk.run
     step = walk.journey.steps[run.step]
-    if isinstance(step, SendPlan):
+    if isinstance(step, (SendPlan, ChoosePlan)):
         walk.try_again(step)
     elif isinstance(step, WaitForPlan) and run.held:
         place, content = run.held
@@ -291,8 +292,8 @@ def _delay_of(journey: JourneyPlan, run: Run) -> DelayPlan | None:
     step = journey.steps.get(run.step)
     if isinstance(step, (WaitPlan, WaitForPlan)):
         return step.delay
-    if isinstance(step, SendPlan) and step.at is not None and not run.is_deferred:
-        return DelayPlan(clock=step.at)
+    if isinstance(step, (SendPlan, ChoosePlan)) and step.at is not None and not run.is_deferred:
+        return DelayPlan(best=step.at) if isinstance(step.at, BestTimePlan) else DelayPlan(clock=step.at)
     return None
 
 

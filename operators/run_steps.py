@@ -28,7 +28,6 @@ from operators.plan_steps import (
     BranchPlan,
     ExitPlan,
     ReleasePlan,
-    SendPlan,
     SetPlan,
     SplitPlan,
     StepPlan,
@@ -40,7 +39,8 @@ from operators.profile import set_attributes
 from operators.records import instance_of
 from operators.run_bounds import RUNS_MAX
 from operators.run_waits import deadline
-from operators.sends import proposal_of
+from operators.send_plans import ChoosePlan, SendPlan
+from operators.sends import proposal_of, when_to_send
 from state.instants import format_instant
 from state.runs import Run
 
@@ -141,6 +141,9 @@ class Walk:
         What competes with nothing is decided where it is reached, the rest at the end of the instant.
         """
         moment = self.moment
+        if not proposal.candidates:  # an older version, of offers that there are no more
+            self.tell("decided", step=proposal.step, candidates=[], nothing=proposal.nothing, chosen="nothing")
+            return proposal.next
         if moment.gates.compete(proposal):
             moment.proposals.append(proposal)
             return HOLD
@@ -153,7 +156,7 @@ class Walk:
         if then is not HOLD:
             self.go(then)
 
-    def try_again(self, step: SendPlan) -> None:
+    def try_again(self, step: SendPlan | ChoosePlan) -> None:
         """The time has come to which a message was deferred, or for which it was meant."""
         if self.run.mover is not None:
             self.event = event_of(self.run.mover)
@@ -191,7 +194,7 @@ class Walk:
         if self._match is not None:
             keep(self.run, self._match, reads)
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: str, **details: object) -> None:
         """The run is over; its goal may still be met."""
         run, customer, journey = self.run, self.moment.customer, self.journey
         customer.timers.pop(timer_of(journey.name, run), None)
@@ -199,7 +202,7 @@ class Walk:
             self.moment.proposals = [one for one in self.moment.proposals if one.walk.run is not run]
         if customer.holds:
             release_run(self.moment, run.instance)
-        self.tell("exited", reason=reason)
+        self.tell("exited", reason=reason, **details)
         run.step = ""
         runs = customer.runs.get(journey.name)
         if self.stored and runs is not None:
@@ -220,7 +223,7 @@ class Walk:
                 run.events, run.names = [], {}
         else:
             self.keep(journey.goal_reads)
-        run.visits, run.backs, run.held, run.actions, run.arms, run.exposed = {}, {}, [], {}, {}, []
+        run.visits, run.backs, run.held, run.actions, run.arms, run.exposed, run.choices = {}, {}, [], {}, {}, [], {}
         run.leaving = ""
         _forget_deferral(run)
         if runs is None:
@@ -280,13 +283,12 @@ def is_past(run: Run, journey: JourneyPlan, now: int) -> bool:
 # --- what each kind of step does: the next step, None for the end of the run, HOLD or OVER
 
 
-def _send(walk: Walk, step: SendPlan) -> str | None:
-    walk.reach(step)
+def _send(walk: Walk, step: SendPlan | ChoosePlan) -> str | None:
+    due, why = when_to_send(step, walk.moment)
+    walk.reach(step, **why)
     visits = walk.run.visits
     visits[step.step] = visits.get(step.step, 0) + 1
-    if step.at is not None:
-        return walk.hold(step.at.next_after(walk.moment.now, walk.moment.customer_zone))
-    return walk.propose(proposal_of(walk, step))
+    return walk.propose(proposal_of(walk, step)) if due is None else walk.hold(due)
 
 
 def _wait(walk: Walk, step: WaitPlan) -> str | None:
@@ -378,6 +380,7 @@ def _exit(walk: Walk, step: ExitPlan) -> str | None:
 
 _HANDLERS: dict[type, Callable[[Walk, Any], str | None]] = {
     SendPlan: _send,
+    ChoosePlan: _send,
     WaitPlan: _wait,
     WaitForPlan: _wait_for,
     BackPlan: _back,

@@ -7,6 +7,7 @@ zone, or the profile changes, while the run waits.
 from collections.abc import Callable
 from typing import Any
 
+from operators.best_time import best_time
 from operators.expression_functions import moment as time_in
 from operators.moment import Moment
 from operators.plan_steps import DelayPlan
@@ -23,6 +24,8 @@ def deadline(delay: DelayPlan, run: Run, moment: Moment, scope: Scope) -> int | 
     """
     if delay.duration is not None:
         return (run.entered_at if delay.from_entry else run.since) + delay.duration
+    if delay.best is not None:
+        return best_time(delay.best, run.since, moment)[0]
     zone = moment.customer_zone
     if delay.clock is not None:
         return delay.clock.next_after(run.since, zone)

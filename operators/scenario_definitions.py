@@ -74,6 +74,7 @@ class ExpectedAction(Model):
         None, alias="with", description="Values for the template; those not named may be anything"
     )
     tags: list[Name] | None = Field(None, description="Its tags, all of them")
+    offer: Name | None = Field(None, description="Of a step that chooses: the offer")
     arm: Name | None = Field(None, description="The arm of the experiment")
     expires_at: Time | None = Field(None, description="When it expires, as for events")
 
@@ -84,7 +85,7 @@ class ExpectedFact(Model):
     fact: Literal[FACTS] = Field(description="What happened, as in entered, withheld, exited")  # type: ignore[valid-type]
     at: Time | None = Field(None, description="When, as for events; a clock time is the next one after the first event")
     step: Text | None = Field(None, description="The step")
-    reason: Text | None = Field(None, description="Of entered, not_entered and exited")
+    reason: Text | None = Field(None, description="Of not_entered, exited and withheld")
     branch: int | None = Field(None, description="Of step and resumed: which way, from 1")
     name: Text | None = Field(None, description="Of assigned and exposed: the experiment")
     arm: Text | None = Field(None, description="Of assigned and exposed: the arm")
@@ -95,6 +96,8 @@ class ExpectedFact(Model):
     key: Value = Field(None, description="The key of the run")
     event: Text | None = Field(None, description="Of resumed and duplicate: the event")
     until: Time | None = Field(None, description="Of waiting: its deadline; of withheld: when it tries again")
+    offer: Text | None = Field(None, description="Of sent and withheld by a step that chooses: the offer")
+    outcome: Text | None = Field(None, description="Of outcome: delivered, opened, clicked, replied, called, ...")
     chosen: Text | None = Field(None, description="Of decided: the step or the offer, or nothing")
     value: Value = Field(None, description="Of converted and sent: what it is worth")
     kind: Text | None = Field(None, description="Of sent and withheld: suppress or release; a message has none")

@@ -3,14 +3,16 @@
 In between are the gates (`operators.gates`) and the decision (`operators.decisions`).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from operators.actions import new_action
+from operators.best_time import best_time
 from operators.candidates import Candidate, Proposal
+from operators.offers import OfferPlan
 from operators.outcomes import remember_sent
-from operators.plan_steps import SendPlan
 from operators.records import ACTIONS
 from operators.run_bounds import ACTIONS_MAX
+from operators.send_plans import BestTimePlan, ChoosePlan, SendPlan
 
 if TYPE_CHECKING:
     from operators.moment import Moment
@@ -24,9 +26,33 @@ GLOBAL = "global control"
 """The name of the control group of the workspace, as facts have it; no journey and no experiment can be called so."""
 
 
-def proposal_of(walk: "Walk", step: SendPlan) -> Proposal:
-    """What a step that sends proposes: its one message, whose score is what it is worth."""
-    return Proposal(walk, step, ((step.step, step, step.value),))
+def when_to_send(step: SendPlan | ChoosePlan, moment: "Moment") -> tuple[int | None, dict[str, Any]]:
+    """When (ms) the message of a step that is reached now goes out, None for now; and what the fact says of it."""
+    at, now = step.at, moment.now
+    if at is None:
+        return None, {}
+    if not isinstance(at, BestTimePlan):
+        return at.next_after(now, moment.customer_zone), {}
+    due, why = best_time(at, now, moment)
+    return due if due > now else None, {"best_time": why}
+
+
+def proposal_of(walk: "Walk", step: SendPlan | ChoosePlan) -> Proposal:
+    """What a step proposes: its one message, whose score is what it is worth; or all offers that it chooses from.
+
+    What a step chose once in a run it goes on choosing, as long as there is that offer.
+    """
+    if isinstance(step, SendPlan):
+        return Proposal(walk, step, ((step.step, step, step.value),))
+    chosen = walk.run.choices.get(step.step)
+    offers = [offer for offer in step.offers if offer.name == chosen] or step.offers
+    scope = walk.scope()
+    scores = [offer.score(scope) for offer in offers]
+    options = [(offer.name, offer, score) for offer, (score, _) in zip(offers, scores, strict=True)]
+    proposal = Proposal(walk, step, options, step.nothing)
+    for candidate, (_, parts) in zip(proposal.candidates, scores, strict=True):
+        candidate.parts = parts
+    return proposal
 
 
 def emit(candidate: Candidate, moment: "Moment") -> None:
@@ -45,6 +71,9 @@ def emit(candidate: Candidate, moment: "Moment") -> None:
     if message.attaches_profile:
         action["profile"] = moment.profile_record()
     moment.records.append((ACTIONS + channel, action))
+    offer = {}
+    if isinstance(message, OfferPlan):
+        run.choices[proposal.step] = action["offer"] = offer["offer"] = message.name
     walk.tell(
         "sent",
         step=proposal.step,
@@ -52,6 +81,7 @@ def emit(candidate: Candidate, moment: "Moment") -> None:
         channel=channel,
         template=message.template,
         value=message.value,
+        **offer,
     )
     if walk.journey.wants_feedback:
         if len(run.actions) >= ACTIONS_MAX:

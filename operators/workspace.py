@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operators.complaints import Complaint, complaint_at, validated
-from operators.definition_types import LATER
 from operators.definitions import Journey, enter_mistakes
 from operators.expressions_written import readings
 from operators.journey_mistakes import journey_mistakes
+from operators.offer_definitions import Offer
+from operators.offer_files import OFFERS, OfferFile
 from operators.orchestration import CHANNELS, Orchestration
 from operators.orchestration_mistakes import orchestration_mistakes
 from operators.scenario_definitions import ScenarioFile
@@ -26,7 +27,9 @@ from operators.uses import Source, sources
 from operators.yaml_lines import Document, read_yaml
 
 ORCHESTRATION = "orchestration.yaml"
-LATER_FILES = ("offers.yaml",)
+Channels = tuple[Sequence[str] | None, Sequence[str]]
+"""Names of all channels, None where that is not known; and of those with an address."""
+
 SCENARIOS_ENDS = (".test.yaml", ".test.yml")
 
 
@@ -41,6 +44,7 @@ class Workspace:
     """Versions that nobody enters any more, and that customers inside finish on."""
     traits: dict[str, Trait] = field(default_factory=dict)
     segments: dict[str, str] = field(default_factory=dict)
+    offers: dict[str, Offer] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """Name of a journey -> its file."""
@@ -63,7 +67,8 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
     named: dict[str, Document] = {}
     """What there is of the files of traits and segments."""
     channels: Sequence[str] | None = None
-    written = Document(None)
+    reachable: Sequence[str] = ()
+    written, offered = Document(None), Document(None)
     for file in sorted(texts):
         document = read_yaml(texts[file])
         workspace.complaints += [Complaint(file, line, "", message) for line, message in document.mistakes]
@@ -71,29 +76,24 @@ def read_workspace(texts: Mapping[str, str]) -> Workspace:
             continue
         if file.endswith(SCENARIOS_ENDS):
             scenarios[file] = document
-        elif file in LATER_FILES:
-            if document.value is not None:
-                workspace.complaints.append(
-                    Complaint(
-                        file,
-                        1,
-                        "",
-                        f"{file} {LATER}",
-                    )
-                )
+        elif file == OFFERS:
+            offered = document
         elif file in (TRAITS, SEGMENTS):
             named[file] = document
         elif file == ORCHESTRATION:
             written = document
             workspace.orchestration = validated(Orchestration, file, document, workspace.complaints)
-            channels = _channels(document.value)
+            channels, reachable = _channels(document.value), _reachable(document.value)
         elif isinstance(document.value, dict):
             documents[file] = document
         else:
             validated(Journey, file, document, workspace.complaints)
     traits = TraitFiles(named)
     workspace.traits, workspace.segments = traits.traits, traits.segments
-    _read_journeys(workspace, documents, channels, traits)
+    offers = OfferFile(offered)
+    workspace.offers = offers.offers
+    workspace.complaints += offers.check(channels, reachable, traits.definitions)
+    _read_journeys(workspace, documents, (channels, reachable), traits, offers)
     journeys = [document.value.get("journey") for document in documents.values()]
     names = [name for name in journeys if isinstance(name, str)]
     workspace.complaints += traits.check(names)
@@ -130,8 +130,15 @@ def _channels(value: Any) -> Sequence[str] | None:
     return sorted(channels) if isinstance(channels, dict) else None
 
 
+def _reachable(value: Any) -> list[str]:
+    """The channels that an orchestration gives an address, as listed."""
+    channels = value.get("channels") if isinstance(value, dict) else None
+    named = channels.items() if isinstance(channels, dict) else ()
+    return [name for name, channel in named if isinstance(channel, dict) and channel.get("address") is not None]
+
+
 def _read_journeys(
-    workspace: Workspace, documents: Mapping[str, Document], channels: Sequence[str] | None, traits: TraitFiles
+    workspace: Workspace, documents: Mapping[str, Document], channels: Channels, traits: TraitFiles, offers: OfferFile
 ) -> None:
     """Validate the journeys, those that use others too; each name once."""
     files = workspace.files
@@ -142,6 +149,7 @@ def _read_journeys(
     for source in sorted((one for one in found if isinstance(one, Source)), key=lambda one: one.uses is not None):
         journey, complaints = _journey(source, channels)
         complaints += _trait_mistakes(source, traits.definitions)
+        complaints += offers.check_steps(source.file, source.document)
         file = source.uses.file if source.uses else source.file
         if source.uses is not None:
             told = [] if source.file in wrong else complaints
@@ -172,14 +180,14 @@ def _read_scenarios(
             workspace.scenario_lines[file] = [document.line_of(("scenarios", place)) for place in places]
 
 
-def _journey(source: Source, channels: Sequence[str] | None) -> tuple[Journey | None, list[Complaint]]:
+def _journey(source: Source, channels: Channels) -> tuple[Journey | None, list[Complaint]]:
     """One journey, if it is one, and what is wrong with it."""
     complaints: list[Complaint] = []
     document = source.document
     journey = validated(Journey, source.file, document, complaints, own_names(document.value))
     enter = document.value.get("enter")
     found = [(("enter", *place), said) for place, said in enter_mistakes(enter)] if isinstance(enter, dict) else []
-    found += journey_mistakes(document, channels)
+    found += journey_mistakes(document, *channels)
     complaints += [complaint_at(source.file, document, location, message) for location, message in found]
     return journey, complaints
 

@@ -13,8 +13,11 @@ from pydantic import BaseModel
 
 from operators.complaints import validated
 from operators.definitions import Journey
+from operators.offer_definitions import Offer
+from operators.offer_files import OfferFile
 from operators.orchestration import Orchestration
 from operators.records import storable, to_json
+from operators.send_definitions import BEST
 from operators.trait_definitions import Trait
 from operators.trait_files import SEGMENTS, TRAITS, TraitFiles
 from operators.workspace import Workspace, own_names
@@ -31,29 +34,45 @@ def canonical_json(
     older: Sequence[Journey] = (),
     traits: Mapping[str, Trait] = MappingProxyType({}),
     segments: Mapping[str, str] = MappingProxyType({}),
+    offers: Mapping[str, Offer] = MappingProxyType({}),
 ) -> bytes:
     """The definitions as one text: equal for definitions that say the same."""
 
     def plain(model: BaseModel) -> Any:
         return storable(model.model_dump(mode="json", by_alias=True, exclude_defaults=True))
 
-    return to_json(
-        {
-            "format": FORMAT,
-            "orchestration": plain(orchestration),
-            "journeys": [plain(one) for one in sorted(journeys, key=lambda one: one.journey)],
-            "older": [plain(one) for one in sorted(older, key=lambda one: (one.journey, one.version))],
-            "traits": {name: plain(trait) for name, trait in traits.items()},
-            "segments": dict(segments),
-        }
-    )
+    said: dict[str, Any] = {
+        "format": FORMAT,
+        "orchestration": plain(orchestration),
+        "journeys": [plain(one) for one in sorted(journeys, key=lambda one: one.journey)],
+        "older": [plain(one) for one in sorted(older, key=lambda one: (one.journey, one.version))],
+        "traits": {name: plain(trait) for name, trait in traits.items()},
+        "segments": dict(segments),
+    }
+    if offers:
+        said["offers"] = {name: plain(offer) for name, offer in offers.items()}
+    if _asks_for_best([said["journeys"], said["older"], said.get("offers")]):
+        said["channels"] = list(orchestration.channels)  # as listed: the order says which goes first among equals
+    return to_json(said)
+
+
+def _asks_for_best(value: Any) -> bool:
+    """Whether a message goes out on plain `best`."""
+    if isinstance(value, dict):
+        return BEST in (value.get("send"), value.get("channel")) or any(map(_asks_for_best, value.values()))
+    return isinstance(value, list) and any(map(_asks_for_best, value))
 
 
 def workspace_json(workspace: Workspace) -> bytes:
     """The canonical JSON of a workspace without mistakes."""
     assert workspace.orchestration is not None  # noqa: S101 - a workspace without one has a mistake
     return canonical_json(
-        workspace.orchestration, workspace.journeys, workspace.older, workspace.traits, workspace.segments
+        workspace.orchestration,
+        workspace.journeys,
+        workspace.older,
+        workspace.traits,
+        workspace.segments,
+        workspace.offers,
     )
 
 
@@ -79,6 +98,14 @@ def read_workspace_json(text: bytes) -> Workspace:
     workspace.orchestration = validated(
         Orchestration, place, Document(value.get("orchestration")), workspace.complaints
     )
+    order = value.get("channels")
+    if workspace.orchestration is not None and isinstance(order, list):
+        channels = workspace.orchestration.channels
+        listed = {name: channels[name] for name in order if name in channels}
+        workspace.orchestration = workspace.orchestration.model_copy(update={"channels": {**listed, **channels}})
+    offers = OfferFile(Document(value.get("offers")))
+    workspace.offers = offers.offers
+    workspace.complaints += offers.complaints
     for part, into in (("journeys", workspace.journeys), ("older", workspace.older)):
         for one in value.get(part, ()):
             names = own_names(one) if isinstance(one, dict) else ()

@@ -62,6 +62,8 @@ class Run(msgspec.Struct, array_like=True, gc=False):
     """Whether the message of its step has waited for better ones."""
     has_lost: bool = False
     """Whether it lost against a better one once, and is deferred for that."""
+    choices: dict[str, str] = {}
+    """Step that chooses -> the offer that it made."""
 
 
 class Hold(msgspec.Struct, array_like=True, gc=False):

@@ -24,7 +24,7 @@ def test_the_schema_of_a_journey_is_what_one_asks_for(tmp_path):
     assert json.loads(run("schema", "traits")[1])["title"] == "Sojourn: traits.yaml"
     status, told = run("schema", "--out", tmp_path / "schemas")
     assert status == 0
-    names = ["journey", "orchestration", "traits", "segments", "scenarios"]
+    names = ["journey", "orchestration", "traits", "segments", "offers", "scenarios"]
     assert told.splitlines() == [f"{tmp_path}/schemas/{name}.schema.json" for name in names]
     assert json.loads((tmp_path / "schemas" / "journey.schema.json").read_text()) == json.loads(run("schema")[1])
     with pytest.raises(UsageError, match="there is no kind of file 'trait'; did you mean 'traits'"):

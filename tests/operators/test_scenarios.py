@@ -245,7 +245,18 @@ def test_coverage_names_what_no_scenario_reached():
     journey = workspace_of(f"  - {{name: it, events: [{SIGNED_UP}]}}")
     runner = ScenarioRunner(journey)
     coverage = coverage_of(runner.plan.newest["welcome"])
-    assert coverage.missed == ["hello", "answer", "thanks", "2.2.1", "2.else.1", "short", "long", "who", "gift"]
+    assert coverage.missed == [
+        "hello",
+        "answer",
+        "thanks",
+        "2.2.1",
+        "2.else.1",
+        "short",
+        "long",
+        "who",
+        "gift",
+        "exit: rule 1 (goal)",
+    ]
     scenario = journey.scenarios["j.test.yaml"].scenarios[0]
     coverage.see(runner.run("welcome", scenario.model_copy(update={"arms": {"subject": "a"}})).facts)
     assert coverage.missed == [
@@ -257,7 +268,43 @@ def test_coverage_names_what_no_scenario_reached():
         "answer: way 2 (page)",
         "2.else.1: arm b",
         "who: way 1",
+        "exit: rule 1 (goal)",
     ]
+
+
+def test_coverage_counts_the_rules_that_ended_a_run():
+    """Each by itself, whatever its reason; one that does something on the way out is taken where it begins to."""
+    text = (
+        "journey: welcome\nenter: {event: page}\nexit: [{event: [B, C], reason: x}, {event: D, reason: x}, "
+        "{event: E, do: [{send: push, template: bye}]}]\nsteps: [{wait: 3d}]"
+    )
+    workspace = read_workspace(
+        {
+            "j.yaml": text,
+            "orchestration.yaml": ORCHESTRATION,
+            "j.test.yaml": "journey: welcome\nscenarios:\n"
+            + "".join(
+                f"  - {{name: {name}, events: [{{at: 2026-01-05T10:00:00Z, event: page}}, {{at: +1d, event: {name}}}]}}\n"
+                for name in "BDE"
+            ),
+        }
+    )
+    assert not workspace.complaints, [str(one) for one in workspace.complaints]
+    runner = ScenarioRunner(workspace)
+    coverage = coverage_of(runner.plan.newest["welcome"])
+    rules = ["exit: rule 1 (x)", "exit: rule 2 (x)", "exit: rule 3 (E)"]
+    for scenario in workspace.scenarios["j.test.yaml"].scenarios:
+        assert [one for one in coverage.missed if one.startswith("exit:")] == rules
+        coverage.see(runner.run("welcome", scenario).facts)
+        rules.pop(0)
+    assert coverage.missed == []
+
+
+def test_exits_of_a_journey_that_never_waits_are_not_counted():
+    """It is over before they can act."""
+    text = "journey: welcome\nenter: {event: page}\nexit: [{event: B}]\nsteps: [{id: s, send: push, template: t}]"
+    runner = ScenarioRunner(read_workspace({"j.yaml": text, "orchestration.yaml": ORCHESTRATION}))
+    assert coverage_of(runner.plan.newest["welcome"]).missed == ["s"]
 
 
 def test_a_run_is_the_same_each_time_and_leaves_nothing_behind():

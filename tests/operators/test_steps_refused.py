@@ -30,7 +30,7 @@ WAIT_FOR = "{id: w, wait_for: [{event: B}], timeout: 1d}"
     ("text", "path", "says"),
     [
         # what a step is
-        (journey("{mail: x}"), "steps[0]", "it has 'mail'; a step has one of send, wait, wait_for, branch, split"),
+        (journey("{mail: x}"), "steps[0]", "it has 'mail'; a step has one of send, choose, wait, wait_for, branch, split"),
         (journey("{}"), "steps[0]", "it has nothing"),
         (journey("wait"), "steps[0]", "a step is a mapping"),
         (journey("{wait: 1d, exit: x}"), "steps[0]", "one step does one thing, and this does `wait` and `exit`; write two steps"),

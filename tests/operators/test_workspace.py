@@ -16,7 +16,6 @@ from operators.workspace import Complaint, read_workspace
 from state.errors import DefinitionsError, InputError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "journeys"
-LATER = "part of the journey language"
 ORCHESTRATION = "timezone: UTC\nchannels: {email: {}, push: {}}\n"
 
 
@@ -407,34 +406,8 @@ def test_a_mistake_in_one_file_does_not_hide_those_between_files():
     assert sorted((one.file, one.path) for one in found) == [("j.yaml", "steps[0].send"), ("orchestration.yaml", "bar")]
 
 
-# --- what this version cannot do yet
-
-STEP = "id: s, send: email, template: t"
-
-
-@pytest.mark.parametrize(
-    ("text", "path"),
-    [
-        # steps
-        (journey(step="choose: {from: [offer], by: value}"), "steps[0]"),
-        # sends
-        (journey(step="id: s, send: best, template: t"), "steps[0].send"),
-        (journey(step=f"{STEP}, at: best_time within 24h"), "steps[0].at"),
-    ],
-    ids=readable,
-)
-def test_what_a_journey_of_the_language_has_and_this_version_has_not_is_refused(text, path):
-    """By name, at its place; never ignored."""
-    found = [complaint for complaint in complaints(text) if complaint.path == path]
-    assert len(found) == 1, [str(complaint) for complaint in complaints(text)]
-    assert LATER in found[0].message, str(found[0])
-
-
-def test_a_file_of_the_language_that_this_version_has_not_is_refused():
-    """Named as a whole; an empty one says nothing and is let be."""
-    complaint = only(offers__yaml="free-shipping: {channel: email}\n")
-    assert complaint.file == "offers.yaml"
-    assert LATER in complaint.message
+def test_files_that_say_nothing_are_let_be():
+    """They are kept for later."""
     for file in "traits__yaml", "segments__yaml", "offers__yaml":
         assert complaints(**{file: "# nothing yet\n"}) == []
 
@@ -544,7 +517,11 @@ def test_a_without_that_agrees_in_a_value_needs_events_that_have_one():
         (journey("5: x"), 2, "the key '5' is not read as text"),
         (journey("on: x"), 2, "the key 'on' is not read as text"),
         (journey("description: 2026-13-45"), 2, "this is no YAML"),
-        (journey(step=f"{STEP}, with: {{a: {'[' * 2_000}{']' * 2_000}}}"), 5, "this is no YAML"),
+        (
+            journey(step=f"id: s, send: email, template: t, with: {{a: {'[' * 2_000}{']' * 2_000}}}"),
+            5,
+            "this is no YAML",
+        ),
     ],
     ids=readable,
 )

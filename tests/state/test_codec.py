@@ -114,6 +114,7 @@ DEFERRED = replace(
     capped_at=5,
     has_gathered=True,
     has_lost=True,
+    choices={"act": "check-in"},
     leaving="goal",
     is_deferred=True,
     mover={"kind": "track", "name": "B", "properties": {}, "time": 1},
@@ -134,6 +135,8 @@ KNOWN = replace(
         answers={"email": [20_454, 2, 1, 20_455, 1, 0]},
         hours=[0, 1_024, *[0] * 22, 861, *[0] * 6],
         week=2_922,
+        pending=[1_767_225_600_000, 73],
+        offers={"free-shipping": [1_767_225_600_014]},
     ),
     known=Known(
         at={"plan": 1_767_225_600_010},
