@@ -81,7 +81,7 @@ Propensity = Annotated[StrictInt | StrictFloat | str, BeforeValidator(_number_or
 Context = Annotated[StrictInt | StrictFloat | str, BeforeValidator(_number_or_expression(_number))]
 
 
-Day = Annotated[Text, explained(_date), BeforeValidator(_written)]
+Day = Annotated[Text, explained(_date), BeforeValidator(_written, json_schema_input_type=Any)]
 
 
 class Limit(Model):
