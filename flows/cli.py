@@ -263,14 +263,14 @@ def profile(
     as_json: Annotated[bool, typer.Option("--json", help="All that is stored, as JSON.")] = False,
 ) -> None:
     """What is known of a customer now. Does not disturb a running job."""
+    from flows.profile_shown import customer_json, find_customer, show_customer
     from flows.settings import read_settings
-    from flows.state_shown import customer_json, find_customer, show_customer
 
-    meta, record = find_customer(state or read_settings().data, customer)
+    known = find_customer(state or read_settings().data, customer)
     if as_json:
-        typer.echo(customer_json(customer, meta, record))
+        typer.echo(customer_json(known))
     else:
-        show_customer(customer, meta, record)
+        show_customer(known)
 
 
 def main() -> None:

@@ -121,11 +121,14 @@ class Moment:
     def profile_record(self) -> dict[str, Any]:
         """What is known of the customer now; takes the next `seq`."""
         traits, memory = self.traits, self.customer.traits
-        if traits is None or memory is None:
-            return profile_of(self.customer, self.customer_id, self.now, {}, [])
-        view = traits.view(memory, self.customer.profile, self.now, self.customer_zone)
-        segments = list(traits.segments_of(memory))
-        return profile_of(self.customer, self.customer_id, self.now, view.as_record(), segments)
+        values: dict[str, Any] = {}
+        segments: list[str] = []
+        if traits is not None and memory is not None:
+            values = traits.view(memory, self.customer.profile, self.now, self.customer_zone).as_record()
+            segments = list(traits.segments_of(memory))
+        record = profile_of(self.customer, self.customer_id, self.now, values, segments)
+        record["reachability"] = self.gates.reachability.told(self)
+        return record
 
     def scope(self) -> dict[str, Any]:
         """The names that expressions and templates know, but for those of a run."""

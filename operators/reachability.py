@@ -33,13 +33,22 @@ class Reachability:
         """Note the address with the candidate, or stop it."""
         if channel not in self._addresses:
             return None
-        address = self.address_of(channel, moment)
-        if address is None:
-            return Verdict(GATE, NEXT_CHANNEL, details={"reason": "no_address"})
-        if moment.customer.bounced.get(channel) == address:
-            return Verdict(GATE, NEXT_CHANNEL, details={"reason": "bounced"})
+        address, reason = self.state_of(channel, moment)
+        if reason is not None:
+            return Verdict(GATE, NEXT_CHANNEL, details={"reason": reason})
         candidate.address = address
         return None
+
+    def state_of(self, channel: str, moment: Moment) -> tuple[str | None, str | None]:
+        """The address of a customer on a channel, and why messages do not arrive: no_address, bounced, or None where they do."""
+        address = self.address_of(channel, moment)
+        if address is None:
+            return None, "no_address"
+        return address, "bounced" if moment.customer.bounced.get(channel) == address else None
+
+    def told(self, moment: Moment) -> dict[str, str]:
+        """How the customer is reached, by channel that has addresses: reachable, or why not."""
+        return {channel: self.state_of(channel, moment)[1] or "reachable" for channel in self._addresses}
 
     def address_of(self, channel: str, moment: Moment) -> str | None:
         """Where the customer is on a channel; None where they have no address there, or the channel needs none."""

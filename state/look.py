@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rocksdict import AccessType, Options, Rdict
 
 from state.codec import decode, decode_customer
 from state.customer import Customer, GroupMeta
 from state.errors import StateError
-from state.store import CUSTOMERS, META, TIMERS
+from state.store import CUSTOMERS, KEY_DEFINITIONS, META, TIMERS
 
 _ATTEMPTS = 5
 """A running job replaces files while they are being opened; the next attempt sees the new ones."""
@@ -74,8 +75,19 @@ def look(path: Path, scratch: Path) -> GroupLook:
         )
 
 
-def look_at_customer(path: Path, customer_id: str, scratch: Path) -> tuple[GroupMeta, Customer | None]:
-    """The meta of a key group and the record of one of its customers; None for one that it does not know.
+class CustomerLook(NamedTuple):
+    """What a key group has of one customer, at the end of an epoch."""
+
+    meta: GroupMeta
+    """Of the group."""
+    customer: Customer | None
+    """None where it does not know them."""
+    definitions: bytes | None
+    """The text of those in use; None where it was not kept."""
+
+
+def look_at_customer(path: Path, customer_id: str, scratch: Path) -> CustomerLook:
+    """What a key group has of one of its customers.
 
     Raises:
         StateError: They cannot be read.
@@ -83,7 +95,8 @@ def look_at_customer(path: Path, customer_id: str, scratch: Path) -> tuple[Group
     with _opened(path, scratch) as database:
         meta, _ = _meta(database, path)
         stored = database.get_column_family(CUSTOMERS).get(customer_id.encode())
-        return meta, decode_customer(stored) if stored is not None else None
+        text = database.get_column_family(META).get(KEY_DEFINITIONS + meta.definitions.encode())
+        return CustomerLook(meta, decode_customer(stored) if stored is not None else None, text)
 
 
 def size_of(path: Path) -> int:

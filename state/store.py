@@ -35,7 +35,7 @@ CUSTOMERS, TIMERS, META = "customers", "timers", "meta"
 """Column families."""
 
 _KEY_META, _KEY_UNDO = b"group", b"undo"
-_KEY_DEFINITIONS = b"definitions:"
+KEY_DEFINITIONS = b"definitions:"
 """Before the hash of definitions: their text. It never changes, so no undo is needed."""
 
 
@@ -268,7 +268,7 @@ class KeyGroupStore:
     def definitions(self, digest: str) -> bytes | None:
         """The text of the definitions that have this hash; None where it was not kept."""
         found = self._definitions.get(digest)
-        return self._meta_value(_KEY_DEFINITIONS + digest.encode()) if found is None else found
+        return self._meta_value(KEY_DEFINITIONS + digest.encode()) if found is None else found
 
     def keep_definitions(self, digest: str, text: bytes) -> None:
         """Keep the text of definitions that are in use from now on; `meta` has their hash. Written by the next `commit`."""
@@ -317,13 +317,13 @@ class KeyGroupStore:
         used = {self.meta.definitions, *self._definitions}
         if self._meta_before is not None:
             used.add(decode(self._meta_before, GroupMeta).definitions)
-        for key, _ in entries(self.path, self._meta_family, _KEY_DEFINITIONS):
-            if not key.startswith(_KEY_DEFINITIONS):
+        for key, _ in entries(self.path, self._meta_family, KEY_DEFINITIONS):
+            if not key.startswith(KEY_DEFINITIONS):
                 break
-            if key[len(_KEY_DEFINITIONS) :].decode() not in used:
+            if key[len(KEY_DEFINITIONS) :].decode() not in used:
                 batch.delete(key, self._meta_handle)
         for digest, text in self._definitions.items():
-            batch.put(_KEY_DEFINITIONS + digest.encode(), text, self._meta_handle)
+            batch.put(KEY_DEFINITIONS + digest.encode(), text, self._meta_handle)
 
     def _timer_keys(self, start: bytes) -> Iterator[bytes]:
         """The keys of the timer index on disk from `start` on."""

@@ -70,6 +70,51 @@ def test_a_profile_for_people(kept: Path) -> None:
     assert contact == ["last", "contact", "email", format_instant(TEN + 2_000)]
 
 
+def test_a_profile_tells_what_follows_from_what_is_kept(tmp_path: Path) -> None:
+    """Traits, segments, how the customer is reached and answers, with the definitions that the state has."""
+    journeys = tmp_path / "journeys"
+    journeys.mkdir()
+    (journeys / "orchestration.yaml").write_text(
+        "timezone: Europe/Berlin\nchannels: {email: {address: profile.email, consent: news}, sms: {address: profile.phone}}"
+    )
+    (journeys / "traits.yaml").write_text("looks: {count: Looked}")
+    (journeys / "segments.yaml").write_text("keen: traits.looks >= 2")
+    (journeys / "j.yaml").write_text(
+        "journey: j\nenter: {segment: {entered: keen}, again: always}\n"
+        "steps: [{id: hi, send: email, template: hi, at: best_time within 1h}]"
+    )
+    common = {"userId": "c-1", "type": "track"}
+    traits = {"email": "a@example.org", "consents": {"news": True}}
+    lines = [
+        {"userId": "c-1", "type": "identify", "traits": traits, "timestamp": format_instant(TEN), "messageId": "i"},
+        {**common, "event": "Looked", "timestamp": format_instant(TEN + 1_000), "context": {"locale": "de-DE"}},
+        {**common, "event": "Looked", "timestamp": format_instant(TEN + 2_000)},
+        {**common, "event": "Email Opened", "timestamp": format_instant(TEN + 3_600_000)},
+        {**common, "event": "Looked", "timestamp": format_instant(TEN + 2 * 86_400_000)},
+    ]
+    (tmp_path / "events.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    replay(Request((tmp_path / "events.jsonl",), journeys, tmp_path / "out", state=tmp_path / "state"))
+    shown = [line.split() for line in told("profile", "c-1", "--state", str(tmp_path / "state")).splitlines()]
+    for row in (
+        ["trait", "looks", "3"],
+        ["segment", "keen"],
+        ["reached", "by", "email", "reachable"],
+        ["reached", "by", "sms", "no_address"],
+        ["consent", "news", "true", "at", format_instant(TEN) + ",", "by", "i"],
+        ["attribute", "email", "a@example.org", "(since", format_instant(TEN) + ")"],
+        ["locale", "de-DE"],
+        ["answers", "email", "1", "of", "1", "in", "90", "days,", "smoothed", "27.3%"],
+        ["message", "email", format_instant(TEN + 2_000), "j/hi:", "opened"],
+        ["active", "11:00", "50%,", "12:00", "50%"],
+    ):
+        assert row in shown, (row, shown)
+    found = orjson.loads(told("profile", "c-1", "--state", str(tmp_path / "state"), "--json"))
+    written = [orjson.loads(line) for line in (tmp_path / "out" / "profiles.jsonl").read_bytes().splitlines()]
+    assert found["profile"].keys() == written[0].keys()
+    assert (found["profile"]["traits"], found["profile"]["segments"]) == ({"looks": 3}, ["keen"])
+    assert found["record"]["seq"] == found["profile"]["seq"] >= written[0]["seq"]
+
+
 def test_a_customer_whom_nobody_knows_and_state_that_is_not_there(kept: Path, tmp_path: Path) -> None:
     for arguments in (["profile", "c-2", "--state", str(kept)], ["profile", "c-1", "--state", str(tmp_path)]):
         result = CliRunner().invoke(app, arguments)

@@ -32,14 +32,14 @@ def test_a_look_sees_the_last_epoch_of_a_running_job_and_the_job_goes_on(store: 
     kept = store.load(["ada"])["ada"]
     store.put(kept, encode_customer(Customer(seq=99)))
     store.meta.position = 6  # of an epoch that has not ended
-    meta, ada = look_at_customer(store.path, "ada", tmp_path / "b")
+    meta, ada, _ = look_at_customer(store.path, "ada", tmp_path / "b")
     assert (meta.position, meta.now, first.timer_next, first.timers, first.format) == (5, 5_000, 7_000, 2, 1)
     assert ada == Customer(seq=5, timers={"t": 9_000})
     assert look_at_customer(store.path, "eve", tmp_path / "c")[1] is None
     assert first.bytes_on_disk > 0
 
     store.commit()
-    meta, ada = look_at_customer(store.path, "ada", tmp_path / "d")
+    meta, ada, _ = look_at_customer(store.path, "ada", tmp_path / "d")
     assert (meta.position, ada) == (6, Customer(seq=99))
     epoch(store, 7, eve=1_000)
     store.close()
