@@ -123,9 +123,11 @@ class CustomerStep:
                     identify(moment, event)
             elif event.name in OUTCOMES:
                 take_outcome(moment, event, OUTCOMES[event.name])
+            is_new = customer.profile is not profile
+            here = zone if zone is not None and not (moved or is_new) else moment.customer_zone
             if has_hours:
-                note_activity(customer, event, now, moment.customer_zone)
-            changes = _NO_CHANGES if zone is None else self._see(moment, event, customer.profile is not profile, zone)
+                note_activity(customer, event, now, here)
+            changes = _NO_CHANGES if zone is None else self._see(moment, event, is_new, here, here is not zone)
             if customer.runs:
                 if moved or customer.profile is not profile:
                     self._moves.retime(moment)
@@ -238,13 +240,13 @@ class CustomerStep:
         if traits is not None and not traits.is_ready(customer.traits):
             customer.traits = traits.ready(customer.traits, customer.profile, moment.now, zone)
 
-    def _see(self, moment: Moment, event: Event, is_profile_new: bool, zone_before: tzinfo) -> Sequence[Change]:
+    def _see(
+        self, moment: Moment, event: Event, is_profile_new: bool, zone: tzinfo, is_zone_new: bool
+    ) -> Sequence[Change]:
         """Let the traits see an event, after the profile did; the changes of segments."""
         traits, customer = self._traits, moment.customer
         if traits is None or customer.traits is None:
             return _NO_CHANGES
-        zone = moment.customer_zone
-        is_zone_new = zone is not zone_before
         changes = traits.see(customer.traits, event, customer.profile, moment.now, zone, is_profile_new, is_zone_new)
         if changes:
             moment.tell_profile()
@@ -279,11 +281,11 @@ class CustomerStep:
         traits, customer, now = self._traits, moment.customer, moment.now
         timers = customer.timers
         if traits is not None and customer.traits is not None:
-            due = traits.due(customer.traits)
-            if due is None:
-                timers.pop(TRAIT_TIMER, None)
-            else:
+            due = traits.due(customer.traits) if customer.traits.due else None
+            if due is not None:
                 timers[TRAIT_TIMER] = max(due, now + 1)
+            elif timers:
+                timers.pop(TRAIT_TIMER, None)
         for journey in self.plan.schedules:
             timer = f"{journey.name} {SCHEDULE} "
             if journey.schedule is None or not self._is_scheduled(journey, moment):

@@ -106,12 +106,14 @@ class OneElement:
             if look.roles & ELEMENT:
                 tell_late(event, moment, self._journey, self._remembers)
             return _NONE
+        values = NO_VALUE if look.by is None or look.anywhere else look.by.values(event)
+        if not values:
+            return _NONE
         if self._remembers and memory.mark != self.mark:
             begin_anew(memory, self.mark)
         if look.anywhere:
             self.repeats.see_anywhere(memory, event.time if event.time < now else now, now)
             return _NONE
-        values = NO_VALUE if look.by is None else look.by.values(event)
         found = _NONE
         if not self._remembers:  # a single event that nothing forbids
             for value in values:

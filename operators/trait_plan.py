@@ -160,6 +160,8 @@ class TraitPlan:
         self._readers["zone"] = frozenset(segment.key for segment in self.segments)
         self._trait_keys = {keeper.key for keeper in self.keepers.values()}
         self._keys = sorted((segment.name, segment.key) for segment in self.segments)
+        self._blank: dict[tzinfo, tuple[int, dict[int, bool]]] = {}
+        """Zone -> the earliest instant from which on nobody's segments change by time alone, and what they are then."""
         self.mark = xxh3_64_intdigest(to_json([sorted(self._trait_keys), sorted(key for _, key in self._keys)]))
         """Of all definitions in use; never 0, which is that of a customer who was never here."""
 
@@ -184,8 +186,24 @@ class TraitPlan:
 
     def ready(self, memory: TraitMemory | None, profile: Mapping[str, Any], now: int, zone: tzinfo) -> TraitMemory:
         """Bring a record up to date with the definitions in use: new segments start from what holds now."""
-        if memory is None:
-            memory = TraitMemory()
+        if memory is None and not profile:
+            return self._of_nobody(now, zone)
+        return self._ready(TraitMemory() if memory is None else memory, profile, now, zone)
+
+    def _of_nobody(self, now: int, zone: tzinfo) -> TraitMemory:
+        """The record of a customer of whom nothing is known yet: most are the same, and are worked out once for each zone.
+
+        Where no moment is left at which time alone changes a segment, what holds at one instant holds at all later ones.
+        """
+        since, segments = self._blank.get(zone, (now + 1, {}))
+        if since <= now:
+            return TraitMemory(mark=self.mark, segments=dict(segments))
+        memory = self._ready(TraitMemory(), {}, now, zone)
+        if not memory.due:
+            self._blank[zone] = (now, dict(memory.segments))
+        return memory
+
+    def _ready(self, memory: TraitMemory, profile: Mapping[str, Any], now: int, zone: tzinfo) -> TraitMemory:
         memory.traits = {key: kept for key, kept in memory.traits.items() if key in self._trait_keys}
         known = memory.segments
         memory.segments = {segment.key: known[segment.key] for segment in self.segments if segment.key in known}

@@ -204,6 +204,21 @@ def test_what_was_true_of_nobody_known_is_no_entry():
     assert customer.changes == []
 
 
+def test_what_was_worked_out_of_one_customer_holds_for_no_earlier_one():
+    """Of customers of whom nothing is known, each is as if it were the only one, in whatever order they come."""
+    segments = {"late": "days_since('2026-03-01') > 0", "other": "traits.n > 0"}
+    april, march, january = (parse_instant(f"2026-{month}-10T00:00:00Z") for month in ("04", "03", "01"))
+    shared = Definitions({"n": Trait(count=["A"])}, segments).plan(Uses(frozenset(), frozenset(segments)))
+    for at in (april, march, january, april, january, march):
+        alone = Definitions({"n": Trait(count=["A"])}, segments).plan(Uses(frozenset(), frozenset(segments)))
+        assert shared.ready(None, {}, at, timezone.utc) == alone.ready(None, {}, at, timezone.utc)
+    assert shared.ready(None, {}, january, timezone.utc).due
+    assert not shared.ready(None, {}, april, timezone.utc).due
+    one = shared.ready(None, {}, april, timezone.utc)
+    one.segments.clear()
+    assert shared.ready(None, {}, april, timezone.utc).segments
+
+
 def test_many_events_need_few_timers():
     """Moments that change nothing are tried beforehand, eight at a time, and two for the busiest customers."""
     customer = Customer(some="traits.orders_90d >= 5", busy="traits.orders_90d >= 50")
