@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports tests kafka crash bench compiled clean
+.PHONY: help demo test check lint types imports tests long kafka crash bench compiled clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 10
@@ -32,6 +32,10 @@ imports: $(VENV)/ready ## import-linter: state <- operators <- flows
 # Three at once on two cores: tests with a Kafka wait for it most of the time. A file stays together, and so does its broker.
 tests: $(VENV)/ready ## pytest, warnings as errors, with coverage
 	$(RUN) -m pytest --numprocesses 3 --dist loadfile --cov --cov-report=term
+
+long: $(VENV)/ready ## the property tests - patterns, runs, traits, expressions, outcomes - with TIMES as many examples (20)
+	SOJOURN_EXAMPLES=$(or $(TIMES),20) $(RUN) -m pytest tests/operators --numprocesses 2 --dist load -p no:cacheprovider \
+		-k "random or sequence or patterns"
 
 kafka: $(VENV)/ready ## a local Apache Kafka on 127.0.0.1:9092, without Docker (Java 17 and Maven)
 	$(RUN) -m tests.kafka --port 9092

@@ -19,6 +19,7 @@ from operators.pattern_repeats import token_of
 from operators.trait_keepers import ByValue
 from operators.trait_windows import Count, Window
 from state.traits import Kept
+from tests.examples import examples
 from tests.operators.expression_cases import BERLIN, DAY, Thing, compiled_or_refused, event
 
 _json = st.recursive(
@@ -152,7 +153,7 @@ def _grown(inner):
 _expressions = st.recursive(st.one_of(_roots, _literals), _grown, max_leaves=10)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(_expressions, _scopes)
 @example("(a + b)", {"a": 10**400, "b": 1.5})
 @example("(a in b)", {"a": [nan], "b": [[nan]]})
@@ -243,7 +244,7 @@ def _plain_test(operator, left, right):
     return there and helper["ordered"](left, right) and orders[type(operator)](left, right)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(_expressions, _scopes)
 @example("((event.x if a else event.y) and event.x)", {"event": {"x": 1, "y": 2}})
 @example("((a == 1) or event.x) and event.x", {"a": 1, "event": {"x": 1}})
@@ -260,7 +261,7 @@ def test_the_compiled_code_means_what_the_tree_means(text, scope):
     assert found is expected or repr(found) == repr(expected)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(_expressions)
 def test_the_written_code_names_nothing_but_our_helpers(text):
     """No built-ins, no imports, and no attribute but `get` and the fields of an event."""
@@ -326,7 +327,7 @@ _soup = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=examples(1_000), deadline=None)
 @given(
     st.one_of(
         st.text(),
@@ -394,7 +395,7 @@ class Bag(dict):
     __getattr__ = dict.__getitem__
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     _agreeing(depth=3),
     st.fixed_dictionaries(

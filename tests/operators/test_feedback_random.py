@@ -1,7 +1,5 @@
 """Outcomes, best channel, best time and offers over random lives: how the log is cut changes nothing, and no rule is broken."""
 
-import os
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,9 +10,9 @@ from operators.records import to_json
 from state.codec import decode_customer, encode_customer
 from state.customer import Customer
 from state.instants import parse_instant
+from tests.examples import examples
 from tests.operators.life import DAY, HOUR, MINUTE, T0, plan_of
 
-EXAMPLES = int(os.environ.get("SOJOURN_EXAMPLES", "60"))
 ORCHESTRATION = """
 timezone: Europe/Berlin
 channels:
@@ -92,7 +90,7 @@ def told(life, cuts, plan=PLAN):
     return [(topic, to_json(record)) for topic, record in records], customer, records
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(LIVES, st.lists(st.booleans(), min_size=1, max_size=7))
 def test_how_the_log_is_cut_changes_nothing(life, cuts):
     """Bytes that come out, and what is kept, are those of one piece."""
@@ -102,7 +100,7 @@ def test_how_the_log_is_cut_changes_nothing(life, cuts):
     assert encode_customer(other) == encode_customer(customer)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(LIVES)
 def test_no_rule_is_broken(life):
     """Whatever a customer does."""

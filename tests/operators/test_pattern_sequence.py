@@ -7,6 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from operators.pattern_definitions import pattern_mistakes
+from tests.examples import examples
 from tests.operators.pattern_watcher import Watcher, an_event
 from tests.oracle import same
 from tests.pattern_oracle import Oracle, Part, Rule, Thing
@@ -252,7 +253,7 @@ KINDS = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(chosen(a_pattern), chosen(a_log))
 def test_the_engine_finds_what_the_oracle_finds(pattern, log):
     """Sequences, repeats, values, absences; out of order, ties, late events, some matches used up and some not."""

@@ -26,6 +26,7 @@ from operators.plan import compile_plan
 from operators.workspace import read_workspace
 from state.codec import encode_customer
 from state.customer import Customer, JourneyMemory
+from tests.examples import examples
 from tests.oracle import ANY, Known, Oracle, Rule, best_match, same
 
 BOTH = ELEMENT | FORBIDDEN
@@ -559,14 +560,14 @@ def run_both(case):
         assert plain_memory.buckets == shop.memory.buckets
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(chosen(pattern_case))
 def test_the_engine_finds_what_the_oracle_finds(case):
     """Out-of-order times, ties, several values, forbidden events over span or window, some matches used up."""
     run_both(case)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(chosen(pattern_case, roles=(ELEMENT, FORBIDDEN, BOTH)))
 def test_the_engine_finds_what_the_oracle_finds_where_an_event_is_wanted_and_forbidden(case):
     """The same with events of both roles: used up they match no more, and still forbid."""
@@ -724,7 +725,7 @@ KINDS = {
 }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(chosen(entry_rule), chosen(customer_log))
 def test_the_customer_step_enters_whom_the_oracle_enters(rule, log):
     """Whole journeys: values found, missing and many, late and future events, ties, duplicates, keys, re-entry."""

@@ -11,6 +11,7 @@ from operators.records import instance_of
 from state.codec import decode_customer, encode_customer
 from state.customer import Customer
 from state.instants import parse_instant
+from tests.examples import examples
 from tests.operators.life import HOUR, T0, plan_of
 from tests.run_oracle import Happened, Journey, Oracle
 
@@ -158,7 +159,7 @@ def short(records):
 END = 400 * HOUR
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(journeys, logs)
 def test_the_engine_tells_what_the_oracle_tells(journey, log):
     """Every fact, in order, at its time."""
@@ -176,7 +177,7 @@ def test_the_engine_tells_what_the_oracle_tells(journey, log):
     assert not customer.timers
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(journeys, logs, st.data())
 def test_it_does_not_matter_how_the_log_is_cut_nor_when_the_process_begins_anew(journey, log, data):
     """Calls of any size, timers asked about at any time in between, records stored and read again."""

@@ -12,6 +12,7 @@ from operators.trait_compiler import Definitions
 from operators.trait_definitions import Trait
 from operators.trait_plan import Change
 from state.traits import TraitMemory
+from tests.examples import examples
 from tests.trait_oracle import ByKey, SegmentOracle, TraitOracle
 
 START = 1_700_000_000_000
@@ -70,7 +71,7 @@ def stored(memory):
     return msgspec.msgpack.decode(msgspec.msgpack.encode(memory), type=TraitMemory)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(trait_specs(), min_size=1, max_size=4), st.lists(events, max_size=25), st.booleans())
 def test_traits_equal_a_recount_at_every_millisecond(specs, log, restarts):
     """All kinds, windows, values, late events and times that repeat; also when every event meets a restart."""
@@ -165,7 +166,7 @@ def segment_sets(draw):
     return segments
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(segment_sets(), st.lists(events, max_size=20), st.booleans())
 def test_segments_equal_a_recount_at_every_millisecond(segments, log, restarts):
     """Windows that lose events, clocks that run, attributes that change: each change at its millisecond, and no other."""
