@@ -55,9 +55,9 @@ def names_of(outcomes: frozenset[str]) -> frozenset[str]:
 
 
 def action_of(event: Event) -> str | None:
-    """The action that an event is about."""
+    """The action that an event says it is about: None where it says nothing, empty where what it says is no id."""
     action = event.properties.get("action_id")
-    return action if isinstance(action, str) else None
+    return action if action is None or isinstance(action, str) else ""
 
 
 def channel_of(event: Event) -> str:

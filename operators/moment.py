@@ -28,6 +28,7 @@ class Moment:
 
     __slots__ = (
         "_names",
+        "attributed",
         "customer",
         "customer_id",
         "event",
@@ -43,6 +44,8 @@ class Moment:
         "zone",
     )
 
+    attributed: tuple[Event, str] | None
+    """The last event that was about a message of ours, and that message's action."""
     event: Event
     """At a timer: `NO_EVENT`."""
     timer: str
@@ -79,6 +82,7 @@ class Moment:
         self.zone = zone
         self.traits = traits
         self.event = NO_EVENT
+        self.attributed = None
         self.timer = ""
         self.profile_changed = False
         self.proposals = []

@@ -76,6 +76,7 @@ def take_outcome(moment: Moment, event: Event, outcome: str) -> bool:
     touch, by = _attributed(moment.customer.feedback, event, moment.now)
     channel = channel_of(event) if touch is None else touch.channel
     if touch is not None:
+        moment.attributed = event, touch.action_id
         _tell(touch, outcome, by, moment, event)
     if outcome == "bounced":
         _bounce(channel, touch, moment, event)

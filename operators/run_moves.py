@@ -247,7 +247,9 @@ def _answers(reply: ReplyPlan, walk: Walk, event: Event) -> bool:
     """Whether an event is what a wait is for."""
     run = walk.run
     if reply.outcomes:
-        step = run.actions.get(action_of(event) or "")
+        attributed = walk.moment.attributed
+        by_touch = attributed[1] if attributed is not None and attributed[0] is event else ""
+        step = run.actions.get(action_of(event) or by_touch)
         if step is None or OUTCOMES.get(event.name) not in reply.outcomes or reply.of not in (None, step):
             return False
     elif not _concerns(event, run, walk.journey, None, False):

@@ -132,7 +132,6 @@ def test_a_call_that_was_made_is_an_outcome():
     life.does("A")
     life.does("Call Completed", HOUR)
     assert outcomes(life) == [("called", life.actions[0]["action_id"], "last_touch")]
-    life.does("Call Completed", HOUR, action_id=life.actions[0]["action_id"])
     assert life.story[-1] == "exited called"
     assert answers_of(life.customer, "call_center", life.now) == (1, 1)
 

@@ -279,10 +279,9 @@ def feedback(outcome, of=""):
     ],
 )
 def test_feedback_on_an_own_message_ends_a_wait(outcome, event):
-    """By the id of the action; another message's, or none, is not feedback on this one."""
+    """By the id of the action; another message's, or what is none, is not feedback on this one."""
     life = Life(feedback(outcome, ", of: s"))
     life.does("A")
-    life.does(event, HOUR)
     life.does(event, HOUR, action_id="0" * 32)
     life.does(event, HOUR, action_id=["x"])
     assert life.sent == ["s"]
@@ -290,6 +289,18 @@ def test_feedback_on_an_own_message_ends_a_wait(outcome, event):
     assert life.sent == ["s"]
     life.does(event, HOUR, action_id=life.actions[0]["action_id"])
     assert life.sent == ["s", "b", "n"]
+
+
+def test_feedback_that_names_no_message_is_on_the_last_one_of_its_channel():
+    """So it ends the wait of the run that sent it, and of no other."""
+    other = "journey: k\nenter: {event: B}\nsteps: [{id: o, send: OTHER, template: t}]"
+    for channel, ends in (("sms", True), ("email", False)):
+        life = Life(feedback("opened", ", of: s"), other.replace("OTHER", channel))
+        life.does("A")
+        life.does("Push Notification Opened", HOUR)
+        life.does("B", HOUR)
+        life.does("Email Opened", HOUR)
+        assert life.sent == (["s", "o", "b", "n"] if ends else ["s", "o"])
 
 
 def test_feedback_is_of_the_step_that_is_named_or_of_any():
