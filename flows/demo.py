@@ -5,6 +5,7 @@ The stories are told by `flows.demo_stories`, out of what the replay wrote.
 
 from pathlib import Path
 
+from flows.demo_guests import add_guests
 from flows.demo_stories import read_stories, sent_lines, stopped_lines
 from flows.generate import to_file
 from flows.replay import Request, replay, write_summary
@@ -27,6 +28,7 @@ def run_demo(directory: Path, events: int) -> None:
     file = directory / "events.jsonl"
     tell(f"making {events:,} events")
     to_file(file, events, events // _EVENTS_PER_CUSTOMER, _SEED)
+    add_guests(file, EXAMPLES)
     with show_progress() as watch:
         summary = replay(Request((file,), EXAMPLES, directory), watch, tell)
     write_summary(summary, directory)

@@ -120,11 +120,15 @@ def _deeds(stories: Stories, journey: str, entered: Record) -> Iterator[str]:
     deeds = []
     for event in stories.did[entered["customer_id"]]:
         values = [*event.get("properties", {}).values(), *event.get("context", {}).values()]
-        if event["event"] in names and event["receivedAt"] <= entered["at"] and (key is None or key in values):
+        if _name(event) in names and event["receivedAt"] <= entered["at"] and (key is None or key in values):
             deeds.append(event)
     for event in deeds[-_EVENTS_TOLD:]:
         about = [str(event["properties"][name]) for name in _SHOWN if name in event.get("properties", {})]
-        yield f"      {event['timestamp']}  {event['event']}: {', '.join(about)}"
+        yield f"      {event['timestamp']}  {_name(event)}: {', '.join(about)}"
+
+
+def _name(event: Record) -> str:
+    return str(event.get("event") or event["type"])
 
 
 def _keep(kept: dict[str, Record], kind: str, record: Record) -> None:
@@ -154,6 +158,6 @@ def _what_they_did(events: Path, people: set[str]) -> dict[str, list[Record]]:
             except orjson.JSONDecodeError:
                 continue  # the demo has broken lines on purpose; they are in rejected.jsonl
             person = event.get("userId") or f"anon:{event.get('anonymousId')}"
-            if person in found and event.get("event"):
+            if person in found and event["type"] != "identify":
                 found[person].append(event)
     return found

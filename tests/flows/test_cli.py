@@ -503,6 +503,10 @@ def test_demo_tells_who_was_sent_what_and_who_was_not(sojourn: Sojourn, tmp_path
     for journey in ("cart-recovery", "category-interest", "search-rescue"):
         assert f" {journey}: " in sent
     assert "email: limited-time-offer, category " in sent
+    summary = orjson.loads((tmp_path / "a b" / "summary.json").read_bytes())
+    everybody = {path.name.split(".")[0] for path in (REPOSITORY / "examples" / "journeys").glob("*.test.yaml")}
+    assert len(everybody) == 12
+    assert set(summary["actions_by_journey_and_channel"]) == everybody  # those that no shop has, too
     assert sent.count("Product Viewed: ") >= 3
     assert "control: in the control group" in not_sent
     assert "reentry: was in this journey before; it says again: after 5d" in not_sent
