@@ -34,6 +34,14 @@ _DATA = frozenset(("identify", "group", "alias"))
 _OF_OTHERS = frozenset(("delivered", "bounced"))
 
 
+def bound() -> str:
+    """What is kept of when one customer is active, in a sentence."""
+    return (
+        "activity: a weight for each of 24 hours and 7 weekdays, local, half as great after four weeks; the last "
+        f"{PENDING_MS // 3_600_000} hours do not count yet, at most {PENDING_MAX} of them"
+    )
+
+
 def note_activity(customer: Customer, event: Event, now: int, zone: tzinfo) -> None:
     """Count an event, if it is the customer's own and the first of its hour."""
     if event.kind in _DATA or OUTCOMES.get(event.name) in _OF_OTHERS:

@@ -15,7 +15,7 @@ What follows from outcomes:
 Bounds: `RECENT_MAX` messages of the last `RECENT_MS`, of which the oldest is forgotten first, and `ANSWERS_DAYS` days of answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from xxhash import xxh3_64_intdigest
@@ -43,6 +43,16 @@ ANSWERS_DAYS: Final = 90
 
 PASSING: Final = frozenset(("soft", "transient", "temporary"))
 """Kinds of bounces after which the address is still good."""
+
+
+def bounds() -> Iterator[str]:
+    """What is kept of how one customer answers, and what happens at the bounds, in sentences."""
+    days, touch = RECENT_MS // DAY_MS, LAST_TOUCH_MS // DAY_MS
+    yield (
+        f"feedback: the last {RECENT_MAX} messages of one customer, for {days} days; feedback that names none is about the last one "
+        f"on its channel in the {touch} days before"
+    )
+    yield f"feedback: messages and answers by channel and day (UTC) for {ANSWERS_DAYS} days, exact"
 
 
 def remember_sent(moment: Moment, action: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from operators.activity import bound as activity_bound
 from operators.chance import BY_HASH, Lots
 from operators.definitions import Journey
 from operators.expression_uses import NOTHING, Uses, parse, uses_of
@@ -21,7 +22,9 @@ from operators.gates import Gates
 from operators.journey_plan import JourneyPlan, compile_journey
 from operators.offer_definitions import Offer
 from operators.orchestration import Orchestration, parse_range
+from operators.outcomes import bounds as feedback_bounds
 from operators.plan_steps import Layer, WaitForPlan
+from operators.profile import bounds as profile_bounds
 from operators.run_bounds import bounds as run_bounds
 from operators.send_plans import ChoosePlan, Common, offers_named
 from operators.steps_written import Written, lists_of, steps_in
@@ -92,6 +95,9 @@ class Plan:
             for bound in (*plan.pattern.bounds(), *run_bounds(plan.reads, plan.goal is not None))
         ]
         lines += self.traits.bounds() if self.traits is not None else []
+        lines += [*profile_bounds(), *feedback_bounds()]
+        if self.wants_hours:
+            lines.append(activity_bound())
         lines += self.gates.bounds()
         return lines + [f"{name}: nothing reads it, so it is not kept" for name in self.unused]
 

@@ -5,7 +5,7 @@ nothing, attribute by attribute. `consents` is looked at group by group: who say
 consent came and went is kept. Time zone and locale of an event's context are kept beside the attributes, which go before them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from operators.events import Event
@@ -38,6 +38,15 @@ OF_CUSTOMER = frozenset(("traits", "timezone", "locale"))
 """What of an event's context is about the customer."""
 
 Attributes = Sequence[tuple[str, Any]]
+
+
+def bounds() -> Iterator[str]:
+    """What is kept of one customer's profile, and what happens at the bounds, in sentences."""
+    yield (
+        f"profile: at most {ATTRIBUTES_MAX:,} attributes and {PROFILE_BYTES_MAX >> 10} KiB of JSON; what would be more is not taken in "
+        "(`not_stored`)"
+    )
+    yield f"profile: at most {CONSENTS_MAX} groups of consent, and the last {CONSENT_LOG_MAX} changes of them"
 
 
 def identify(moment: Moment, event: Event) -> bool:

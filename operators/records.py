@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from operators.zones import zone_named
 from state.customer import Customer
 from state.instants import format_instant
 
@@ -52,7 +53,7 @@ def profile_of(
             {"at": format_instant(ms), "group": group, "given": given, "caused_by": cause}
             for ms, group, given, cause in (known.consent_log if known else ())
         ],
-        "timezone": customer.zone or None,
+        "timezone": _zone(customer),
         "locale": (known.locale if known else "") or None,
         "traits": traits,
         "segments": segments,
@@ -70,6 +71,12 @@ def profile_of(
         ],
         "last_contacts": {channel: format_instant(ms) for channel, ms in customer.contacts.items()},
     }
+
+
+def _zone(customer: Customer) -> str | None:
+    """The customer's time zone as they said it, or as the last event that named one did; None where nobody did."""
+    given = customer.profile.get("timezone")
+    return given if isinstance(given, str) and zone_named(given) is not None else customer.zone or None
 
 
 def to_json(value: Any) -> bytes:

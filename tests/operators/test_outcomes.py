@@ -6,7 +6,7 @@ from operators.activity import WEIGHT, faded
 from operators.events import Event
 from operators.feedback import OUTCOMES, channel_of
 from operators.outcomes import ANSWERS_DAYS, LAST_TOUCH_MS, RECENT_MAX, RECENT_MS, answers_of, count
-from tests.operators.life import DAY, HOUR, MINUTE, Life
+from tests.operators.life import DAY, HOUR, MINUTE, Life, plan_of
 
 MAIL = "journey: mail\nenter: {event: A, again: always}\nsteps: [{id: s, send: email, template: t}]"
 PUSH = "journey: push\nenter: {event: B, again: always}\nsteps: [{id: p, send: push, template: t}]"
@@ -251,3 +251,15 @@ def test_other_channels_lose_no_consent():
     life.does("Unsubscribed", MINUTE, channel="push")
     life.does("Unsubscribed", MINUTE, channel="fax")
     assert life.customer.profile["consents"] == {"news": True}
+
+
+def test_what_is_kept_is_told():
+    """By `sojourn check -v`, with its bounds; of activity only where it is kept."""
+    lines = plan_of(MAIL).bounds()
+    assert any("the last 32 messages of one customer, for 30 days" in line for line in lines)
+    assert any("at most 1,000 attributes and 512 KiB" in line for line in lines)
+    assert not any(line.startswith("activity:") for line in lines)
+    assert any(
+        "half as great after four weeks" in line
+        for line in plan_of(MAIL.replace("template", "at: best_time, template")).bounds()
+    )

@@ -118,3 +118,27 @@ def test_consents_and_their_history_are_bounded():
     log = life.customer.known.consent_log
     assert len(log) == CONSENT_LOG_MAX
     assert [given for _, group, given, _ in log if group == "g0"][-9:] == [False, True] * 4 + [False]
+
+
+def test_the_time_zone_of_a_profile_is_what_the_customer_said():
+    """Else that of the last event that named one; a name that is none is not given."""
+    life = Life(PLAIN)
+    life.identify(plan="a")
+    assert profile(life)["timezone"] is None
+    life.does("A", context={"timezone": "Europe/Paris"})
+    assert profile(life)["timezone"] == "Europe/Paris"
+    life.identify(timezone="Asia/Tokyo")
+    assert profile(life)["timezone"] == "Asia/Tokyo"
+    life.identify(timezone="Nowhere")
+    assert profile(life)["timezone"] == "Europe/Paris"
+
+
+def test_a_profile_tells_how_the_customer_is_reached():
+    """By channel that has addresses."""
+    reach = "timezone: UTC\nchannels: {email: {address: profile.email}, sms: {address: profile.phone}, ads: {}}"
+    life = Life(PLAIN, orchestration=reach)
+    life.identify(email="a@example.org", phone="none")
+    assert profile(life)["reachability"] == {"email": "reachable", "sms": "no_address"}
+    life.does("Email Bounced")
+    life.identify(plan="a")
+    assert profile(life)["reachability"] == {"email": "bounced", "sms": "no_address"}
