@@ -60,7 +60,8 @@ def start_worker(
         stdout=stdout,
         stderr=stderr,
         pass_fds=inherits,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        # What this process imports, and not what lies in the current directory: that may be another build of the same.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONSAFEPATH": "1"},
     )
     try:
         _write(worker, orjson.dumps(task) + b"\n")
