@@ -7,7 +7,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports tests long kafka crash bench compiled clean
+.PHONY: help demo test check lint types imports tests long kafka crash bench live compiled clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 10
@@ -43,9 +43,14 @@ kafka: $(VENV)/ready ## a local Apache Kafka on 127.0.0.1:9092, without Docker (
 crash: $(VENV)/ready ## kill the live job CYCLES times on a real Kafka, from SEED, and compare it with an oracle (Java 17)
 	$(RUN) -m tests.crash --seed $(or $(SEED),1) --cycles $(or $(CYCLES),20)
 
-bench: $(VENV)/ready ## events/s per core, CPU, memory and state size of a replay, and what more journeys cost; PEERS=DIR adds Flink
+bench: $(VENV)/ready ## events/s per core, CPU, memory and state size of a replay, what more journeys, durable state and a second process cost; PEERS=DIR adds Flink
 	$(RUN) -m benchmarks.replay $(if $(PEERS),--peers "$(PEERS)")
 	$(RUN) -m benchmarks.journeys
+	$(RUN) -m benchmarks.engine
+
+live: $(VENV)/ready ## latency at 5,000 events/s and ten million customers, on a real Kafka (Java 17; 15 minutes, 10 GB of disk)
+	$(RUN) -m benchmarks.live latency
+	$(RUN) -m benchmarks.live customers
 
 compiled: $(VENV)-compiled/ready ## the hot modules compiled to C (needs a C compiler), in an environment of their own
 
