@@ -16,6 +16,9 @@ DEFERRED = "deferred"
 NEXT_CHANNEL = "next_channel"
 """What becomes of a message that a gate stops: it is gone; it tries again later; it tries its next channel."""
 
+Number = int | float
+"""A score, a value, as it was written: 1 stays 1 in what is told. Where code is compiled, `float` alone makes doubles of whole numbers."""
+
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -54,7 +57,7 @@ class MessagePlan(HasChannels, Protocol):
         """What gates speak of."""
 
     @property
-    def value(self) -> float:
+    def value(self) -> Number:
         """What it is worth."""
 
     @property
@@ -83,7 +86,7 @@ class Candidate:
         "verdict",
     )
 
-    def __init__(self, proposal: "Proposal", name: str, message: Any, score: float) -> None:
+    def __init__(self, proposal: "Proposal", name: str, message: Any, score: Number) -> None:
         """A message of a proposal, before any gate.
 
         Args:
@@ -96,7 +99,7 @@ class Candidate:
         self.name = name
         self.message = message
         self.score = score
-        self.parts: Mapping[str, float] = {}
+        self.parts: Mapping[str, Number] = {}
         """What the score of an offer is made of."""
         self.best: list[dict[str, Any]] = []
         """Why its channels are tried in this order, where that is the customer's."""
@@ -137,7 +140,9 @@ class Proposal:
         "walk",
     )
 
-    def __init__(self, walk: "Walk", step: Any, options: Sequence[tuple[str, Any, float]], nothing: float = 0) -> None:
+    def __init__(
+        self, walk: "Walk", step: Any, options: Sequence[tuple[str, Any, Number]], nothing: Number = 0
+    ) -> None:
         """What a step proposes.
 
         Args:

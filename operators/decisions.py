@@ -16,6 +16,7 @@ A `decided` fact comes before each message, with all candidates among which it w
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from operators.arbitration import LOST, rank
 from operators.candidates import DROPPED, Candidate, Proposal, Verdict
@@ -104,7 +105,7 @@ def _tell_decided(candidates: Sequence[Candidate], chosen: Sequence[Candidate], 
     rows = []
     for one in candidates:
         walk = one.proposal.walk
-        row = {
+        row: dict[str, Any] = {
             "name": one.name,
             "journey": walk.journey.name,
             "instance": walk.run.instance,

@@ -15,7 +15,7 @@ from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from operators.calendar import instant_of, local_time
-from operators.candidates import DROPPED, Candidate, Verdict
+from operators.candidates import DROPPED, Candidate, Number, Verdict
 from operators.expression_functions import moment as time_in
 from operators.expressions import Expression
 from operators.templates import Render
@@ -38,10 +38,10 @@ class OfferPlan:
     template: str
     values: Render
     tags: tuple[str, ...]
-    value: float
-    weight: float
-    propensity: Expression | float
-    context: Expression | float
+    value: Number
+    weight: Number
+    propensity: Expression | Number
+    context: Expression | Number
     when: Expression | None
     start: str | None
     """A local day, or time."""
@@ -52,7 +52,7 @@ class OfferPlan:
     """ms."""
     attaches_profile: bool = False
 
-    def score(self, scope: Mapping[str, Any]) -> tuple[float, dict[str, float]]:
+    def score(self, scope: Mapping[str, Any]) -> tuple[Number, dict[str, Number]]:
         """What it is worth for a customer, and what that is made of."""
         propensity = min(_number(self.propensity, scope), 1)
         context = _number(self.context, scope)
@@ -61,7 +61,7 @@ class OfferPlan:
         return score, parts
 
 
-def _number(given: Expression | float, scope: Mapping[str, Any]) -> float:
+def _number(given: Expression | Number, scope: Mapping[str, Any]) -> Number:
     """A number of 0 or more; 1 where an expression gives none."""
     if not isinstance(given, Expression):
         return given

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from operators.calendar import ClockTime, parse_clock
+from operators.candidates import Number
 from operators.durations import parse_duration
 from operators.expressions import Expression, compile_expression
 from operators.offer_definitions import OFFER_NAMES, Offer
@@ -55,7 +56,7 @@ class SendPlan:
     values: Render
     expires: int | None
     tags: tuple[str, ...]
-    value: float
+    value: Number
     at: ClockTime | BestTimePlan | None
     attaches_profile: bool
 
@@ -68,7 +69,7 @@ class ChoosePlan:
     next: str | None
     offers: tuple[OfferPlan, ...]
     """By name."""
-    nothing: float
+    nothing: Number
     """The score of sending nothing."""
     expires: int | None
     at: ClockTime | BestTimePlan | None
@@ -156,7 +157,7 @@ def _offer(
     )
 
 
-def _number(given: float | str) -> Expression | float:
+def _number(given: Number | str) -> Expression | Number:
     return compile_expression(given, OFFER_NAMES) if isinstance(given, str) else given
 
 
