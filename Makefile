@@ -7,10 +7,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports tests long kafka crash bench live compiled clean
+.PHONY: help demo test check lint types imports tests long kafka crash population bench live compiled clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 12
 
 demo: $(VENV)/ready ## make shop events, replay the example journeys, tell who was sent what and why
 	$(RUN) -m flows.cli demo
@@ -42,6 +42,9 @@ kafka: $(VENV)/ready ## a local Apache Kafka on 127.0.0.1:9092, without Docker (
 
 crash: $(VENV)/ready ## kill the live job CYCLES times on a real Kafka, from SEED, and compare it with an oracle (Java 17)
 	$(RUN) -m tests.crash --seed $(or $(SEED),1) --cycles $(or $(CYCLES),20)
+
+population: $(VENV)/ready ## CUSTOMERS people live sixty days with the journeys that ship: 1 and 2 workers, with kills; no rule is broken
+	$(RUN) -m tests.population --seed $(or $(SEED),1) --customers $(or $(CUSTOMERS),100000)
 
 bench: $(VENV)/ready ## events/s per core, CPU, memory and state size of a replay, what more journeys, durable state and a second process cost; PEERS=DIR adds Flink
 	$(RUN) -m benchmarks.replay $(if $(PEERS),--peers "$(PEERS)")

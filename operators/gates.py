@@ -62,14 +62,15 @@ class Gates:
         self.answer_rates = {name: parse_percent(channel.answer_rate) for name, channel in channels.items()}
         self.conflicts = _conflicts(one.conflicts) if one is not None and one.conflicts is not None else None
         self.holdout = Holdout(parse_percent(one.control) if one is not None else 0)
-        self._in_order: tuple[Gate, ...] = (
-            eligibility,
-            self.reachability,
-            self.consent,
-            self.suppression,
-            self.caps,
-            self.quiet_hours,
-        )
+        in_order: list[tuple[Gate, object]] = [
+            (eligibility, True),
+            (self.reachability, self.reachability.addresses),
+            (self.consent, self.consent.groups),
+            (self.suppression, True),
+            (self.caps, self.caps.caps),
+            (self.quiet_hours, self.quiet_hours.channels),
+        ]
+        self._in_order: tuple[Gate, ...] = tuple(gate for gate, has_something in in_order if has_something)
 
     def compete(self, proposal: Proposal) -> bool:
         """Whether a proposal has to wait for the others of its instant: for a place among them, or under a cap."""

@@ -27,11 +27,11 @@ class Reachability:
 
     def __init__(self, addresses: Mapping[str, Expression]) -> None:
         """Channel -> its address; channels without one reach everybody."""
-        self._addresses = dict(addresses)
+        self.addresses = dict(addresses)
 
     def __call__(self, candidate: Candidate, channel: str, moment: Moment) -> Verdict | None:
         """Note the address with the candidate, or stop it."""
-        if channel not in self._addresses:
+        if channel not in self.addresses:
             return None
         address, reason = self.state_of(channel, moment)
         if reason is not None:
@@ -48,11 +48,11 @@ class Reachability:
 
     def told(self, moment: Moment) -> dict[str, str]:
         """How the customer is reached, by channel that has addresses: reachable, or why not."""
-        return {channel: self.state_of(channel, moment)[1] or "reachable" for channel in self._addresses}
+        return {channel: self.state_of(channel, moment)[1] or "reachable" for channel in self.addresses}
 
     def address_of(self, channel: str, moment: Moment) -> str | None:
         """Where the customer is on a channel; None where they have no address there, or the channel needs none."""
-        expression = self._addresses.get(channel)
+        expression = self.addresses.get(channel)
         if expression is None:
             return None
         return as_address(channel, expression.evaluate({"profile": moment.customer.profile}))

@@ -16,7 +16,7 @@ from operators.paths import Path
 from operators.pattern_repeats import token_of
 from operators.plan import Plan
 from operators.plan_steps import DelayPlan, ReplyPlan, WaitForPlan, WaitPlan
-from operators.run_steps import Walk, is_past, timer_of
+from operators.run_steps import Walk, forget_deferral, is_past, timer_of
 from operators.run_waits import can_change, deadline
 from operators.send_plans import BestTimePlan, ChoosePlan, SendPlan
 from operators.trait_plan import Change
@@ -193,8 +193,11 @@ class RunMoves:
         timer, before = timer_of(journey.name, run), (run.version, run.step)
         run.version = journey.version
         walk = Walk(journey, moment, run, None)
-        moment.customer.timers.pop(timer, None)
         walk.tell("migrated", from_version=before[0], from_step=before[1], step=step)
+        if run.is_deferred and step == before[1] and isinstance(journey.steps.get(step), (SendPlan, ChoosePlan)):
+            return journey  # its message waits on
+        moment.customer.timers.pop(timer, None)
+        forget_deferral(run)
         if step == OUT:
             walk.end("migrated")
             return None

@@ -166,9 +166,10 @@ class Walk:
 
     def _decided(self, proposal: Proposal) -> str | None:
         run, until = self.run, proposal.until
+        proposal.candidates = []  # no circle of objects is left for the garbage collector
         if until is None:
             if run.is_deferred:
-                _forget_deferral(run)
+                forget_deferral(run)
             return proposal.next
         run.is_deferred = True
         if proposal.gate == CAP and run.capped_at is None:
@@ -225,7 +226,7 @@ class Walk:
             self.keep(journey.goal_reads)
         run.visits, run.backs, run.held, run.actions, run.arms, run.exposed, run.choices = {}, {}, [], {}, {}, [], {}
         run.leaving = ""
-        _forget_deferral(run)
+        forget_deferral(run)
         if runs is None:
             runs = self.moment.customer.runs[journey.name] = []
         over = [one for one in runs if not one.step]
@@ -235,7 +236,7 @@ class Walk:
         runs.append(run)
 
 
-def _forget_deferral(run: Run) -> None:
+def forget_deferral(run: Run) -> None:
     """The message of a step is decided for good."""
     run.is_deferred, run.mover, run.capped_at, run.has_gathered, run.has_lost = False, None, None, False, False
 

@@ -329,3 +329,29 @@ def test_the_template_is_looked_at_where_a_channel_is_open():
     life.does("A")
     assert life.sent == ["t"]
     assert decided(life) == [("t", [("s", "template"), ("t", None)])]
+
+
+def test_a_message_that_waits_goes_over_to_a_newer_version_where_nobody_kept_the_older():
+    """It goes out at the time that was told; its expiry counts from when it was reached."""
+    life = life_of(send("s", more=", expires: 20h"))
+    life.until(at("2026-01-05T22:00:00Z"))
+    life.does("A")
+    newer = journey("j", send("s", more=", expires: 20h"), more="version: 2")
+    life.renew(newer, orchestration=CHANNELS)
+    life.does("B", HOUR)
+    life.later(DAY)
+    assert [(one["version"], one["decided_at"], one["expires_at"]) for one in life.actions] == [
+        (2, "2026-01-06T07:00:00.000Z", "2026-01-06T18:00:00.000Z"),
+    ]
+
+
+def test_a_message_that_waits_leaves_by_the_version_that_says_so():
+    """And does not go out any more."""
+    life = life_of(send("s"))
+    life.until(at("2026-01-05T22:00:00Z"))
+    life.does("A")
+    life.renew(journey("j", send("t"), more="version: 2\nmigrate: {s: exit}"), orchestration=CHANNELS)
+    life.later(DAY)
+    assert life.actions == []
+    assert life.fact("exited")["reason"] == "migrated"
+    assert life.customer.timers == {}
