@@ -41,11 +41,13 @@ _SENDERS = {
 OUTCOMES: dict[str, str] = {f"{sender} {words}": outcome for sender in _SENDERS for words, outcome in _WORDS.items()}
 """Event name -> outcome: `Email Opened` is opened, `Push Notification Tapped` clicked."""
 OUTCOMES["Unsubscribed"] = "unsubscribed"
+OUTCOMES["Push Token Expired"] = "bounced"  # nothing arrives there any more
 OUTCOMES["Call Made"] = OUTCOMES["Call Completed"] = "called"
 
 CHANNELS: dict[str, str] = {f"{sender} {words}": channel for sender, channel in _SENDERS.items() for words in _WORDS}
 """Event name -> channel; empty where the event says it."""
 CHANNELS["Unsubscribed"] = "email"  # Segment's e-mail spec has it
+CHANNELS["Push Token Expired"] = "push"
 CHANNELS["Call Made"] = CHANNELS["Call Completed"] = "call_center"
 
 

@@ -96,6 +96,10 @@ class Plan:
         ]
         lines += self.traits.bounds() if self.traits is not None else []
         lines += [*profile_bounds(), *feedback_bounds()]
+        lines += [
+            f"offer {name}: when a customer was made it last, {most} times at most: exact"
+            for name, most in sorted(_limits(self.versions.values()))
+        ]
         if self.wants_hours:
             lines.append(activity_bound())
         lines += self.gates.bounds()
@@ -233,6 +237,12 @@ def _by_event(named: Iterable[tuple[str, Iterable[Key]]]) -> dict[Key, tuple[str
         for event in events:
             found.setdefault(event, set()).add(journey)
     return {event: tuple(sorted(journeys)) for event, journeys in found.items()}
+
+
+def _limits(plans: Iterable[JourneyPlan]) -> set[tuple[str, int]]:
+    """(offer, how often) of the offers with a limit that some journey chooses from."""
+    steps = [step for plan in plans for step in plan.steps.values() if isinstance(step, ChoosePlan)]
+    return {(offer.name, offer.limit_max) for step in steps for offer in step.offers if offer.limit_max}
 
 
 def _unchosen(offers: Iterable[str], plans: Iterable[JourneyPlan]) -> tuple[str, ...]:

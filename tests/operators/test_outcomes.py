@@ -142,6 +142,7 @@ def test_a_call_that_was_made_is_an_outcome():
         ("Email Opened", {}, "email"),
         ("Push Notification Tapped", {}, "push"),
         ("SMS Replied", {}, "sms"),
+        ("Push Token Expired", {}, "push"),
         ("In-App Message Clicked", {}, "in_app"),
         ("Unsubscribed", {}, "email"),
         ("Unsubscribed", {"channel": "sms"}, "sms"),
@@ -193,6 +194,18 @@ def test_who_bounced_is_not_reached_any_more():
     life.identify(email="new@example.org")
     life.does("A", HOUR)
     assert life.sent == ["s", "s"]
+
+
+def test_a_device_whose_token_expired_is_not_reached():
+    """Nor does it matter whether it was we who found out."""
+    life = Life(PUSH, orchestration="timezone: UTC\nchannels: {email: {}, push: {address: profile.device}}")
+    life.identify(device="d-1")
+    life.does("Push Token Expired")
+    life.does("B", HOUR)
+    life.identify(device="d-2")
+    life.does("B", HOUR)
+    assert len(life.sent) == 1
+    assert life.fact("withheld")["reason"] == "bounced"
 
 
 def test_a_delivery_clears_a_bounce():
