@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.replay import made, one, write_segment
+from benchmarks.replay import HERE, made, one, write_segment
 
 
 def main() -> None:
@@ -29,7 +29,11 @@ def main() -> None:
     options = parser.parse_args()
     python = shlex.quote(str(Path(options.python).absolute()))
     sojourn = shlex.quote(str(Path(options.python).absolute().with_name("sojourn")))
-    rows = {"rocksdb": (sojourn, 1), "memory": (f"{python} -m benchmarks.memory_state", 1), "two workers": (sojourn, 2)}
+    rows = {
+        "rocksdb": (sojourn, 1),
+        "memory": (f"{python} {shlex.quote(str(HERE / 'memory_state.py'))}", 1),
+        "two workers": (sojourn, 2),
+    }
     work = Path(tempfile.mkdtemp(prefix="sojourn-bench-"))
     try:
         files, wanted = {}, {}

@@ -53,7 +53,7 @@ def line(customer: str, number: int, name: str) -> bytes:
 class Job:
     """`sojourn run` on topics of its own."""
 
-    def __init__(self, broker: Broker, work: Path, delivery: str) -> None:
+    def __init__(self, broker: Broker, work: Path, delivery: str, **more: object) -> None:
         self.name = f"b{uuid.uuid4().hex[:8]}"
         self.client = dict(broker.client)
         self.data = work / self.name
@@ -67,7 +67,7 @@ class Job:
             "TOPICS_PREFIX": f"{self.name}.", "PARTITIONS": PARTITIONS, "OUTPUT_PARTITIONS": PARTITIONS, "DELIVERY": delivery,
         }  # fmt: skip
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SOJOURN_")}
-        self._environment = clean | options | {f"SOJOURN_{name}": str(value) for name, value in given.items()}
+        self._environment = clean | options | {f"SOJOURN_{name}": str(value) for name, value in (given | more).items()}
         self._said = work / f"{self.name}.txt"
         self.process = self.start()
         self.until_it_runs()
@@ -183,9 +183,9 @@ def _waits(job: Job, rate: int, seconds: int) -> list[float]:
     return waits
 
 
-def customers(broker: Broker, work: Path, count: int) -> None:
+def customers(broker: Broker, work: Path, count: int, cache_mb: int) -> None:
     """State, memory, and the start after a crash."""
-    job = Job(broker, work, "exactly_once")
+    job = Job(broker, work, "exactly_once", CACHE_MB=cache_mb)
     producer, began = job.producer(), perf_counter()
     for number in range(count):
         while True:
@@ -203,8 +203,8 @@ def customers(broker: Broker, work: Path, count: int) -> None:
     took, before = perf_counter() - began, job.memory_peak()
     state, recovery = (size_of(job.data / part) / 1e6 for part in ("state", "recovery"))
     print(
-        f"{took:.0f} s in all, {count / took:,.0f} events/s; memory at most {before / 1e6:,.0f} MB; state {state:,.0f} MB, recovery "
-        f"store {recovery:,.1f} MB",
+        f"{took:.0f} s in all, {count / took:,.0f} events/s; memory at most {before / 1e6:,.0f} MB; state {state:,.0f} MB, "
+        f"{state / cache_mb:.1f} times the cache; recovery store {recovery:,.1f} MB",
         flush=True,
     )
     # The job dies in the midst of work, and goes on with more to do.
@@ -254,12 +254,13 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=5_000)
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--count", type=int, default=10_000_000)
+    parser.add_argument("--cache-mb", type=int, default=256, help="SOJOURN_CACHE_MB; its default is that of the job")
     options = parser.parse_args()
     with _directory() as work, Broker() as broker:
         if options.what == "latency":
             latency(broker, work, options.rate, options.seconds)
         else:
-            customers(broker, work, options.count)
+            customers(broker, work, options.count, options.cache_mb)
 
 
 if __name__ == "__main__":

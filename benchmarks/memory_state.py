@@ -1,4 +1,4 @@
-"""`sojourn` with state in memory alone: `python -m benchmarks.memory_state replay ...`, to compare with what RocksDB costs.
+"""`sojourn` with state in memory alone: `python benchmarks/memory_state.py replay ...`, to compare with what RocksDB costs.
 
 Dictionaries take the place of RocksDB; all else is as it is: the epochs, the undo records, the recovery store, the output.
 Nothing of the state is there afterwards.

@@ -59,8 +59,10 @@ def health_command() -> list[str]:
 
 def commands() -> list[list[str]]:
     """Every command line of ours in the two files, without the program."""
-    from_compose = [service["command"] for service in SERVICES.values() if "command" in service]
-    return [json.loads(argument("CMD")), health_command()[1:], *from_compose]
+    ours = [service for service in SERVICES.values() if "build" in service]
+    from_compose = [service["command"] for service in ours if "command" in service]
+    checks = [test[2:] for test in (s.get("healthcheck", {}).get("test", []) for s in ours) if test]
+    return [json.loads(argument("CMD")), health_command()[1:], *from_compose, *checks]
 
 
 def test_the_python_is_one_that_the_project_supports() -> None:
@@ -93,11 +95,22 @@ def test_the_job_runs_as_a_user_of_its_own_and_hears_sigterm() -> None:
 
 def test_what_the_commands_read_and_write_is_mounted() -> None:
     """The same folders in the image's own command, in its health check and in compose; the state in a volume."""
-    mounted = [volume.split(":")[1] for volume in SERVICES["sojourn"]["volumes"]]
-    assert argument("VOLUME") in mounted
-    for command in commands():
-        for option, folder in pairwise(command):
-            assert option not in ("--data", "--journeys") or folder in mounted
+    for service in (SERVICES["sojourn"], SERVICES["ingest"]):
+        mounted = [volume.split(":")[1] for volume in service["volumes"]]
+        assert argument("VOLUME") in mounted
+        for command in commands():
+            for option, folder in pairwise(command):
+                assert option not in ("--data", "--journeys") or folder in mounted
+
+
+def test_what_the_producer_writes_is_what_ingest_reads() -> None:
+    """The topic that is made beforehand, in the Kafka that all the others talk to; and one ingest alone writes the log."""
+    producer, ingest, topics = (SERVICES[name]["command"] for name in ("producer", "ingest", "topics"))
+    assert producer[producer.index("--topic") + 1] == ingest[1] == topics[topics.index("--topic") + 1]
+    servers = COMPOSE["x-sojourn"]["environment"]["SOJOURN_KAFKA__BOOTSTRAP_SERVERS"]
+    assert topics[topics.index("--bootstrap-server") + 1] == servers
+    assert SERVICES["topics"]["image"] == SERVICES["kafka"]["image"]
+    assert [name for name, service in SERVICES.items() if service.get("command", [""])[0] == "ingest"] == ["ingest"]
 
 
 def test_every_command_is_one_that_the_command_line_takes() -> None:
@@ -114,6 +127,9 @@ def test_every_reference_in_the_compose_file_resolves() -> None:
     """Services waited for are there and have a health check, volumes are declared, mounted folders exist."""
     for name, service in SERVICES.items():
         for other, wanted in service.get("depends_on", {}).items():
+            if wanted["condition"] == "service_completed_successfully":  # it does one thing and ends
+                assert "restart" not in SERVICES[other]
+                continue
             assert wanted["condition"] == "service_healthy"
             of_image = "build" in SERVICES[other]
             assert "test" in SERVICES[other].get("healthcheck", {}) or of_image, f"{name} waits for {other} in vain"
