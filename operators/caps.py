@@ -19,7 +19,7 @@ from datetime import tzinfo
 from operators.calendar import Unit, calendar_window
 from operators.candidates import DEFERRED, DROPPED, NEXT_CHANNEL, Candidate, Verdict
 from operators.moment import Moment
-from state.customer import Customer, Sent
+from state.customer import Sent
 
 GATE = "cap"
 
@@ -142,8 +142,3 @@ class Caps:
 
 def _counted(cap: Cap, sends: Sequence[Sent]) -> Iterator[Sent]:
     return (one for one in sends if cap.counts(one.channel, one.journey, one.tags))
-
-
-def merged(one: Customer, other: Customer) -> list[Sent]:
-    """The messages of two customers who are one, in the order of their times: caps count the union."""
-    return sorted([*one.sends, *other.sends], key=lambda sent: (sent.at, sent.channel, sent.journey))

@@ -182,6 +182,7 @@ class CustomerStep:
     def _fire_due(self, moment: Moment, through: int) -> None:
         customer = moment.customer
         timers = customer.timers
+        moment.kept = 0  # the event before these timers was another instant
         while timers or moment.proposals:
             due, name = min((due, name) for name, due in timers.items()) if timers else (NEVER, "")
             if moment.proposals and due > moment.now:  # the instant is over: what all its timers proposed is decided

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.operators.life import DAY, HOUR, ORCHESTRATION, T0, Life, at
+from operators.customer_step import CustomerStep
+from operators.events import Event
+from state.customer import Customer
+from tests.operators.life import DAY, HOUR, ORCHESTRATION, T0, Life, at, plan_of
 
 ONE = f"{ORCHESTRATION}\nconflicts: {{tag: news, keep: 1, then: drop}}"
 
@@ -341,3 +344,12 @@ def test_who_lost_may_compete_once_more():
     assert life.sent == ["t", "u"]
     told = [(one["then"], one.get("until")) for one in life.facts if one["fact"] == "withheld"]
     assert told == [("deferred", "2026-01-05T13:00:00.000Z"), ("dropped", None)]
+
+
+def test_what_went_out_at_an_event_takes_no_place_at_a_later_timer():
+    """Also where both are read in one batch."""
+    texts = journey("a", send("s")), journey("b", "{id: w, wait: 3h}", send("t"), enter="event: B")
+    step, customer, records = CustomerStep(plan_of(*texts, orchestration=ONE)), Customer(), []
+    events = [("B", T0), ("A", T0 + HOUR), ("Z", T0 + DAY)]
+    step.take(customer, "c", [(Event("track", name, "c", name, at, {}, {}), at) for name, at in events], records)
+    assert [record["step"] for topic, record in records if topic.startswith("actions.")] == ["s", "t"]
