@@ -20,6 +20,7 @@ from operators.moment import Moment
 from operators.outcomes import answers_of
 from operators.plan import Plan, plan_of
 from operators.workspace_json import read_workspace_json
+from state.codec import decode_touches
 from state.customer import Customer
 from state.errors import StateError
 from state.feedback import Feedback
@@ -148,7 +149,7 @@ def _add_feedback(table: Table, known: KnownCustomer) -> None:
         sent, answered = answers_of(customer, channel, known.meta.now)
         rate = smoothed(sent, answered, rates.get(channel, 2_000)) / 1e6
         table.add_row("answers", escape(channel), f"{answered} of {sent} in 90 days, smoothed {rate:.1%}")
-    for touch in feedback.recent[-10:]:
+    for touch in decode_touches(feedback.recent)[-10:]:
         came = ", ".join(touch.outcomes) or "nothing yet"
         told = f"{shown(touch.sent_at)} {touch.journey}/{touch.step}: {came}"
         table.add_row("message", escape(touch.channel), escape(told))

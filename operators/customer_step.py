@@ -70,7 +70,7 @@ class CustomerStep:
         self._watches = plan.watches
         self._watches_all = plan.watches_all
         self._traits = plan.traits
-        self._given = (plan.zone, plan.traits, plan.gates, plan.layers)
+        self._zone, self._gates, self._layers = plan.zone, plan.gates, plan.layers
 
     def take(self, customer: Customer, customer_id: str, events: list[tuple[Event, int]], records: Records) -> int:
         """Take in events of one customer, in the log's order.
@@ -84,7 +84,7 @@ class CustomerStep:
         Returns:
             How many were duplicates, which change nothing but `seq`.
         """
-        moment = Moment(customer, customer_id, records, *self._given)
+        moment = self._moment(customer, customer_id, records)
         seen, journeys = customer.seen, customer.journeys
         watches_of, watches_all = self._watches.get, self._watches_all
         has_traits, has_clock = self._traits is not None, self._traits is not None or bool(self.plan.schedules)
@@ -160,7 +160,7 @@ class CustomerStep:
         `records` takes what comes out. A timer that firing sets is fired, too, if it is due by then.
         """
         if customer.timers:
-            self._fire_due(Moment(customer, customer_id, records, *self._given), through)
+            self._fire_due(self._moment(customer, customer_id, records), through)
 
     def adopt(self, customer: Customer, now: int) -> bool:
         """Set the timers by which time alone moves a customer, at the moment (ms) from which on these definitions hold.
@@ -172,12 +172,15 @@ class CustomerStep:
             Whether timers changed.
         """
         before = dict(customer.timers)
-        moment = Moment(customer, "", [], *self._given)
+        moment = self._moment(customer, "", [])
         moment.now = now
         if self._traits is not None:
             self._ready(moment, moment.customer_zone)
         self._set_clocks(moment, True)
         return customer.timers != before
+
+    def _moment(self, customer: Customer, customer_id: str, records: Records) -> Moment:
+        return Moment(customer, customer_id, records, self._zone, self._traits, self._gates, self._layers)
 
     def _fire_due(self, moment: Moment, through: int) -> None:
         customer = moment.customer

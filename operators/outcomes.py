@@ -24,6 +24,7 @@ from operators.events import Event
 from operators.feedback import ANSWERED, action_of, channel_of
 from operators.moment import Moment
 from operators.profile import withdraw
+from state.codec import decode_touches, encode_touches
 from state.customer import Customer
 from state.feedback import Feedback, Touch
 
@@ -62,7 +63,7 @@ def remember_sent(moment: Moment, action: Mapping[str, Any]) -> None:
     feedback = customer.feedback
     if feedback is None:
         feedback = customer.feedback = Feedback()
-    recent, channel = feedback.recent, action["channel"]
+    recent, channel = decode_touches(feedback.recent), action["channel"]
     while recent and (len(recent) >= RECENT_MAX or recent[0].sent_at <= now - RECENT_MS):
         del recent[0]
     recent.append(
@@ -78,16 +79,20 @@ def remember_sent(moment: Moment, action: Mapping[str, Any]) -> None:
             address=address_hash(address) if address else 0,
         )
     )
+    feedback.recent = encode_touches(recent)
     count(feedback.answers.setdefault(channel, []), now // DAY_MS, 1, 0)
 
 
 def take_outcome(moment: Moment, event: Event, outcome: str) -> bool:
     """Take in an event that tells of an outcome; whether the profile changed."""
-    touch, by = _attributed(moment.customer.feedback, event, moment.now)
+    feedback = moment.customer.feedback
+    recent = decode_touches(feedback.recent) if feedback is not None else []
+    touch, by = _attributed(recent, event, moment.now)
     channel = channel_of(event) if touch is None else touch.channel
-    if touch is not None:
+    if feedback is not None and touch is not None:
         moment.attributed = event, touch.action_id
         _tell(touch, outcome, by, moment, event)
+        feedback.recent = encode_touches(recent)
     if outcome == "bounced":
         _bounce(channel, touch, moment, event)
     elif outcome == "unsubscribed":
@@ -162,11 +167,8 @@ def address_hash(address: str) -> int:
     return xxh3_64_intdigest(address.encode("utf-8", "surrogatepass"))
 
 
-def _attributed(feedback: Feedback | None, event: Event, now: int) -> tuple[Touch | None, str]:
-    """The message that an event is about, and by what it is known."""
-    if feedback is None or not feedback.recent:
-        return None, ""
-    recent = feedback.recent
+def _attributed(recent: list[Touch], event: Event, now: int) -> tuple[Touch | None, str]:
+    """The message of these that an event is about, and by what it is known."""
     action_id = action_of(event)
     if action_id is not None:
         return next((touch for touch in reversed(recent) if touch.action_id == action_id), None), "action_id"

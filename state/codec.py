@@ -12,6 +12,7 @@ import msgspec
 
 from state.customer import Customer
 from state.errors import StateFormatError
+from state.feedback import Touch
 
 FORMAT = b"\x01"
 """The format that is written. 1: MessagePack of the records in `state.customer` as arrays."""
@@ -42,6 +43,7 @@ _encode = msgspec.msgpack.Encoder().encode
 # Counts by name: in which order they came up depends on how the log was cut into batches, and the bytes must not.
 _encode_sorted = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode_customer = msgspec.msgpack.Decoder(Customer).decode
+_decode_touches = msgspec.msgpack.Decoder(list[Touch]).decode
 
 
 def encode_customer(customer: Customer) -> bytes:
@@ -61,6 +63,23 @@ def decode_customer(stored: bytes) -> Customer:
         return _decode_customer(memoryview(stored)[1:])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _unknown("a customer record", stored) from error
+
+
+def encode_touches(touches: list[Touch]) -> bytes:
+    """The form in which a customer's record holds them; part of it, so without a format byte."""
+    return _encode(touches)
+
+
+def decode_touches(stored: bytes) -> list[Touch]:
+    """What `encode_touches` stored; nothing is no messages.
+
+    Raises:
+        StateFormatError: The bytes are of no known format.
+    """
+    try:
+        return _decode_touches(stored) if stored else []
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _unknown("a customer's last messages", stored) from error
 
 
 def encode(value: msgspec.Struct) -> bytes:

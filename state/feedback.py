@@ -28,8 +28,9 @@ class Touch(msgspec.Struct, array_like=True, gc=False):
 class Feedback(msgspec.Struct, array_like=True, gc=False):
     """How one customer answers."""
 
-    recent: list[Touch] = []
-    """Messages that feedback may still be about; the oldest first."""
+    recent: bytes = b""
+    """Messages that feedback may still be about, the oldest first: `Touch`es as `state.codec` stores them, apart from the
+    rest, because few events ask for them and every visit of the customer would read them."""
     answers: dict[str, list[int]] = {}
     """Channel -> day of log time (since 1970, UTC), messages sent on it, those of them that were answered; the next day, ..."""
     hours: list[int] = []

@@ -6,6 +6,7 @@ from operators.activity import WEIGHT, faded
 from operators.events import Event
 from operators.feedback import OUTCOMES, channel_of
 from operators.outcomes import ANSWERS_DAYS, LAST_TOUCH_MS, RECENT_MAX, RECENT_MS, answers_of, count
+from state.codec import decode_touches
 from tests.operators.life import DAY, HOUR, MINUTE, Life, plan_of
 
 MAIL = "journey: mail\nenter: {event: A, again: always}\nsteps: [{id: s, send: email, template: t}]"
@@ -115,10 +116,10 @@ def test_messages_that_feedback_may_be_about_are_bounded():
     life = Life(MAIL)
     for _ in range(RECENT_MAX + 5):
         life.does("A", MINUTE)
-    recent = life.customer.feedback.recent
+    recent = decode_touches(life.customer.feedback.recent)
     assert [one.action_id for one in recent] == [action["action_id"] for action in life.actions[5:]]
     life.does("A", RECENT_MS)
-    assert len(life.customer.feedback.recent) == 1
+    assert len(decode_touches(life.customer.feedback.recent)) == 1
     assert answers_of(life.customer, "email", life.now) == (RECENT_MAX + 6, 0)
 
 

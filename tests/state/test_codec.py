@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from state.codec import FORMAT, Token, Undo, decode, decode_customer, encode, encode_customer
+from state.codec import FORMAT, Token, Undo, decode, decode_customer, encode, encode_customer, encode_touches
 from state.customer import Customer, Entry, GroupMeta, JourneyMemory, Sent
 from state.delivery import Lengths, Marker, Message, Unsent
 from state.errors import StateError, StateFormatError
@@ -129,9 +129,9 @@ GATED = replace(
 KNOWN = replace(
     GATED,
     feedback=Feedback(
-        recent=[
-            Touch("0f" * 16, "email", "welcome", 1, "0e" * 16, "hello", "b", 1_767_225_600_009, 2**64 - 1, ["opened"])
-        ],
+        recent=encode_touches(
+            [Touch("0f" * 16, "email", "welcome", 1, "0e" * 16, "hello", "b", 1_767_225_600_009, 2**64 - 1, ["opened"])]
+        ),
         answers={"email": [20_454, 2, 1, 20_455, 1, 0]},
         hours=[0, 1_024, *[0] * 22, 861, *[0] * 6],
         week=2_922,
