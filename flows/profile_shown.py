@@ -167,7 +167,10 @@ def _active(feedback: Feedback) -> str:
 def named(value: Any) -> Any:
     """Stored records as dictionaries by field, all the way down."""
     if isinstance(value, msgspec.Struct):
-        return {name: named(getattr(value, name)) for name in value.__struct_fields__}
+        fields = {name: named(getattr(value, name)) for name in value.__struct_fields__}
+        if isinstance(value, Feedback):
+            fields["recent"] = named(decode_touches(value.recent))
+        return fields
     if isinstance(value, dict):
         return {key: named(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
