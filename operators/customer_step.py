@@ -87,8 +87,14 @@ class CustomerStep:
         moment = self._moment(customer, customer_id, records)
         seen, journeys = customer.seen, customer.journeys
         watches_of, watches_all = self._watches.get, self._watches_all
-        has_traits, has_clock = self._traits is not None, self._traits is not None or bool(self.plan.schedules)
-        has_hours = self.plan.wants_hours
+        has_traits, has_hours, has_schedules = (
+            self._traits is not None,
+            self.plan.wants_hours,
+            bool(self.plan.schedules),
+        )
+        trait_watches = self._traits.watches if self._traits is not None else {}
+        has_zone = has_traits or has_hours
+        zone = here = self.plan.zone
         duplicates = 0
         timers = customer.timers
         for event, now in events:
@@ -111,9 +117,10 @@ class CustomerStep:
             seen[digest] = now
 
             profile = customer.profile
-            zone = moment.customer_zone if has_traits else None
-            if zone is not None:
-                self._ready(moment, zone)
+            if has_zone:
+                zone = moment.customer_zone
+                if has_traits:
+                    self._ready(moment, zone)
             moved = False
             context = event.context
             if context and not OF_CUSTOMER.isdisjoint(context):
@@ -123,11 +130,14 @@ class CustomerStep:
                     identify(moment, event)
             elif event.name in OUTCOMES:
                 take_outcome(moment, event, OUTCOMES[event.name])
-            is_new = customer.profile is not profile
-            here = zone if zone is not None and not (moved or is_new) else moment.customer_zone
-            if has_hours:
-                note_activity(customer, event, now, here)
-            changes = _NO_CHANGES if zone is None else self._see(moment, event, is_new, here, here is not zone)
+            changes = _NO_CHANGES
+            if has_zone:
+                is_new = customer.profile is not profile
+                here = moment.customer_zone if moved or is_new else zone
+                if has_hours:
+                    note_activity(customer, event, now, here)
+                if is_new or here is not zone or event.name in trait_watches:
+                    changes = self._see(moment, event, is_new, here, here is not zone)
             if customer.runs:
                 if moved or customer.profile is not profile:
                     self._moves.retime(moment)
@@ -150,7 +160,7 @@ class CustomerStep:
                 self._enter_by(changes, moment)
             if moment.proposals or moment.profile_changed:
                 self._settle(moment)
-            if has_clock:
+            if has_schedules or (has_traits and ((customer.traits and customer.traits.due) or TRAIT_TIMER in timers)):
                 self._set_clocks(moment, moved or customer.profile is not profile)
         return duplicates
 
