@@ -4,9 +4,9 @@ An hour in which a customer does something counts once, as the local hour and we
 they answer. Not counted is what others do to them: deliveries and bounces, and `identify`, `group` and `alias`, which are data. What
 they did in the last `PENDING_MS` is no history yet: whoever has just left a cart is not for that to be written to at this hour.
 
-The weights are whole numbers, so that equal logs give equal bytes: an hour adds `WEIGHT`, and with each week of log time all weights
-become 861/1024 of what they were, rounded down - half in four weeks, nothing in about a year. Kept only where a journey asks
-for the best time.
+What is newer weighs more: twice as much as what was four weeks before, by log time. The weights are whole numbers, so that equal logs
+give equal bytes: an hour adds `GROWTH` of the weeks since the first one, and now and then all are divided by 8,192, which is 52 weeks,
+and what was little is nothing then. Kept only where a journey asks for the best time.
 """
 
 from datetime import tzinfo
@@ -21,7 +21,11 @@ from state.feedback import Feedback
 
 HOURS: Final = 24
 WEEK_MS: Final = 7 * 86_400_000
-WEIGHT: Final = 1_024
+YEAR: Final = 52
+"""Weeks, in which weights are doubled 13 times."""
+
+GROWTH: Final = tuple(round(1_024 * 2 ** (weeks / 4)) for weeks in range(2 * YEAR))
+"""The weight of an hour, by the weeks since the one that weights are counted from."""
 
 PENDING_MS: Final = 12 * 3_600_000
 """Log time: longer than a visit, and short enough that yesterday evening counts in the morning."""
@@ -37,7 +41,7 @@ _OF_OTHERS = frozenset(("delivered", "bounced"))
 def bound() -> str:
     """What is kept of when one customer is active, in a sentence."""
     return (
-        "activity: a weight for each of 24 hours and 7 weekdays, local, half as great after four weeks; the last "
+        "activity: a weight for each of 24 hours and 7 weekdays, local, what is newer by four weeks twice as great; the last "
         f"{PENDING_MS // 3_600_000} hours do not count yet, at most {PENDING_MAX} of them"
     )
 
@@ -60,29 +64,22 @@ def note_activity(customer: Customer, event: Event, now: int, zone: tzinfo) -> N
 
 
 def settle(feedback: Feedback, now: int) -> None:
-    """Make history of what was long enough ago, and let it fade up to now."""
-    pending, week = feedback.pending, now // WEEK_MS
-    if feedback.hours and week > feedback.week:
-        feedback.hours = faded(feedback.hours, week - feedback.week)
-    feedback.week = week
+    """Make history of what was long enough ago."""
+    pending = feedback.pending
     while pending and (pending[0] <= now - PENDING_MS or len(pending) >= 2 * PENDING_MAX):
         at, slot = pending[:2]
         del pending[:2]
+        week = at // WEEK_MS
         if not feedback.hours:
             feedback.hours = [0] * (HOURS + 7)
-        (weight,) = faded([WEIGHT], week - at // WEEK_MS)
+            feedback.week = week
+        while week - feedback.week >= len(GROWTH):
+            feedback.hours = [weight >> YEAR // 4 for weight in feedback.hours]
+            feedback.week += YEAR
+        weight = GROWTH[week - feedback.week]
         weekday, hour = divmod(slot, HOURS)
         feedback.hours[hour] += weight
         feedback.hours[HOURS + weekday] += weight
-
-
-def faded(hours: list[int], weeks: int) -> list[int]:
-    """The weights some weeks later."""
-    for _ in range(weeks):
-        if not any(hours):
-            break
-        hours = [weight * 861 >> 10 for weight in hours]
-    return hours
 
 
 @lru_cache(4_096)  # quarters of an hour, times zones: events come in the order of time

@@ -36,7 +36,7 @@ class Feedback(msgspec.Struct, array_like=True, gc=False):
     hours: list[int] = []
     """Weight of the customer's activity by hour of the day (24) and by weekday (7, from Monday), local; empty before any."""
     week: int = 0
-    """Week of log time (since 1970) that the weights are of."""
+    """Week of log time (since 1970) that the weights are counted from."""
     pending: list[int] = []
     """Of the last half day: log time (ms) at which the customer was active, and the local hour of the week; the next, ..."""
     offers: dict[str, list[int]] = {}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from operators.activity import PENDING_MAX, PENDING_MS, WEIGHT
+from operators.activity import GROWTH, PENDING_MAX, PENDING_MS, WEEK_MS
 from operators.best_channel import smoothed
 from operators.workspace import read_workspace
 from operators.workspace_json import read_workspace_json, workspace_json
@@ -184,7 +184,7 @@ def test_of_one_visit_each_hour_counts_once():
         life.does("Looked", 2 * MINUTE)
     assert life.customer.feedback.hours == []
     life.does("Looked", PENDING_MS)
-    assert (life.customer.feedback.hours[11], sum(life.customer.feedback.hours)) == (WEIGHT, 2 * WEIGHT)
+    assert (life.customer.feedback.hours[11], sum(life.customer.feedback.hours)) == (GROWTH[0], 2 * GROWTH[0])
 
 
 def test_hours_that_are_no_history_yet_are_bounded():
@@ -193,7 +193,7 @@ def test_hours_that_are_no_history_yet_are_bounded():
     for hours in range(100):
         life.does("Looked", MINUTE, time=T0 - hours * HOUR)
     assert len(life.customer.feedback.pending) <= 2 * PENDING_MAX
-    assert sum(life.customer.feedback.hours[:24]) > 50 * WEIGHT
+    assert sum(life.customer.feedback.hours[:24]) > 50 * GROWTH[0]
 
 
 def test_quiet_and_closed_hours_are_none():
@@ -244,16 +244,32 @@ def test_what_others_do_to_a_customer_is_no_activity():
     assert life.customer.feedback.pending == [life.now, 12]
 
 
-def test_history_fades():
-    """What was half a year ago counts little against last week."""
+def test_what_is_newer_weighs_more():
+    """Half a year ago counts little against last week; whole numbers, with no end to them."""
     life = Life(journey(f"{{id: s, send: email, template: t{TIMED}}}"))
     active(life, 20, days=5)
     life.until(life.now + 182 * DAY)
     active(life, 15, days=1)
     life.does("A")
     hours = life.customer.feedback.hours
-    assert 0 < hours[20] < 5 * WEIGHT // 64
-    assert hours[16] == WEIGHT  # 14:00 in UTC, and it is summer by then
+    assert hours[16] > 90 * hours[20] / 5 > 0  # 14:00 in UTC, and it is summer by then
+    assert GROWTH[4] == 2 * GROWTH[0]
+    for _ in range(12):
+        life.does("Looked", 365 * DAY + HOUR)
+    life.does("Looked", DAY)
+    hours = life.customer.feedback.hours
+    assert hours[20] == 0
+    assert 0 < max(hours) < 2**40
+    assert life.now // WEEK_MS - life.customer.feedback.week < len(GROWTH)
+
+
+def test_a_customer_who_was_away_for_years_is_known_by_what_they_did_before():
+    """As long as nothing newer is known."""
+    life = Life(journey(f"{{id: s, send: email, template: t{TIMED}}}"))
+    active(life, 20)
+    life.until(life.now + 3_000 * DAY - HOUR)
+    life.does("A")
+    assert life.fact("step")["best_time"]["hour"] == 20
 
 
 def test_hours_are_kept_only_where_a_journey_asks_for_them():

@@ -2,7 +2,6 @@
 
 import pytest
 
-from operators.activity import WEIGHT, faded
 from operators.events import Event
 from operators.feedback import OUTCOMES, channel_of
 from operators.outcomes import ANSWERS_DAYS, LAST_TOUCH_MS, RECENT_MAX, RECENT_MS, answers_of, count
@@ -158,14 +157,6 @@ def test_the_channel_of_an_outcome_is_what_the_event_says(name, properties, chan
     assert channel_of(Event("track", name, "c", "m", 0, properties, {})) == channel
 
 
-def test_weights_fade_by_whole_numbers():
-    """Half in four weeks, nothing in the end; in one step as in several."""
-    assert faded([WEIGHT], 1) == [861]
-    assert 508 <= faded([WEIGHT], 4)[0] <= 512
-    assert faded(faded([10 * WEIGHT, 7], 3), 2) == faded([10 * WEIGHT, 7], 5)
-    assert faded([1000 * WEIGHT], 10**9) == [0]
-
-
 # --- what follows for address and consent
 
 REACH = """
@@ -274,6 +265,6 @@ def test_what_is_kept_is_told():
     assert any("at most 1,000 attributes and 512 KiB" in line for line in lines)
     assert not any(line.startswith("activity:") for line in lines)
     assert any(
-        "half as great after four weeks" in line
+        "what is newer by four weeks twice as great" in line
         for line in plan_of(MAIL.replace("template", "at: best_time, template")).bounds()
     )
