@@ -35,7 +35,7 @@ tests: $(VENV)/ready ## pytest, warnings as errors, with coverage
 
 long: $(VENV)/ready ## the property tests - patterns, runs, traits, expressions, outcomes - with TIMES as many examples (20)
 	SOJOURN_EXAMPLES=$(or $(TIMES),20) $(RUN) -m pytest tests/operators --numprocesses 2 --dist load -p no:cacheprovider \
-		-k "random or sequence or patterns"
+		-k "random or sequence or patterns or caps"
 
 kafka: $(VENV)/ready ## a local Apache Kafka on 127.0.0.1:9092, without Docker (Java 17 and Maven)
 	$(RUN) -m tests.kafka --port 9092

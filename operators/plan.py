@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from operators.activity import bound as activity_bound
 from operators.chance import BY_HASH, Lots
 from operators.definitions import Journey
+from operators.experiments import LOTS_MAX
 from operators.expression_uses import NOTHING, Uses, parse, uses_of
 from operators.expressions_written import offer_readings, readings
 from operators.gate_warnings import tag_warnings
@@ -23,7 +24,7 @@ from operators.journey_plan import JourneyPlan, compile_journey
 from operators.offer_definitions import Offer
 from operators.orchestration import Orchestration, parse_range
 from operators.outcomes import bounds as feedback_bounds
-from operators.plan_steps import Layer, WaitForPlan
+from operators.plan_steps import Layer, SplitPlan, WaitForPlan
 from operators.profile import bounds as profile_bounds
 from operators.run_bounds import bounds as run_bounds
 from operators.send_plans import ChoosePlan, Common, offers_named
@@ -103,6 +104,12 @@ class Plan:
         if self.wants_hours:
             lines.append(activity_bound())
         lines += self.gates.bounds()
+        if any(plan.control for plan in self.journeys) or any(
+            isinstance(step, SplitPlan) for plan in self.journeys for step in plan.steps.values()
+        ):
+            lines.append(
+                f"lots: at most {LOTS_MAX:,} arms and control groups of one customer are kept; beyond it the hash decides"
+            )
         return lines + [f"{name}: nothing reads it, so it is not kept" for name in self.unused]
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from operators.calendar import calendar_window
 from state.instants import parse_instant
+from tests.examples import examples
 from tests.operators.life import DAY, HOUR, MINUTE, Life, at, when
 from tests.operators.test_arbitration import decided, journey, send
 from tests.operators.test_gates import stopped
@@ -286,7 +287,7 @@ LOGS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.lists(CAPS, min_size=1, max_size=3), LOGS)
 def test_no_cap_ever_lets_one_more_through_and_none_stops_what_has_room(caps, log):
     """Whatever the interleaving; what was stopped had no room, and what waits goes out as soon as there is some."""
