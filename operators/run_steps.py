@@ -206,18 +206,20 @@ class Walk:
         self.tell("exited", reason=reason, **details)
         run.step = ""
         runs = customer.runs.get(journey.name)
+        place = len(runs) if runs is not None else 0
         if self.stored and runs is not None:
-            runs.remove(run)
+            place = runs.index(run)
+            del runs[place]
         if journey.goal is not None and not run.converted:
-            self._watch(runs)
+            self._watch(runs, place)
         elif runs is not None and not runs:
             del customer.runs[journey.name]
         if self.stored:
             self.moment.tell_profile()
         self.stored = True
 
-    def _watch(self, runs: list[Run] | None) -> None:
-        """Keep the run for its goal alone."""
+    def _watch(self, runs: list[Run] | None, place: int) -> None:
+        """Keep the run for its goal alone, at its place: they are in the order of entry."""
         run, journey = self.run, self.journey
         if self.stored:
             if not journey.goal_reads:
@@ -232,8 +234,10 @@ class Walk:
         over = [one for one in runs if not one.step]
         for one in over:
             if is_past(one, journey, self.moment.now) or (one is over[0] and len(over) >= RUNS_MAX):
-                runs.remove(one)
-        runs.append(run)
+                at = runs.index(one)
+                del runs[at]
+                place -= at < place
+        runs.insert(place, run)
 
 
 def forget_deferral(run: Run) -> None:

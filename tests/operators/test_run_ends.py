@@ -55,6 +55,19 @@ def test_a_goal_is_watched_after_the_run_has_ended():
     assert life.customer.runs == {}
 
 
+def test_goals_of_several_runs_are_told_in_the_order_of_entry():
+    """Whichever run was over first."""
+    steps = "steps: [{id: w, wait_for: [{event: N}], timeout: 2d}]"
+    life = Life(journey("goal: {event: B}", "event: A, key: properties.k, again: always", steps))
+    life.does("A", k="x")
+    life.does("A", 1, k="y")
+    life.does("A", 1, k="z")
+    life.does("N", HOUR, k="y")
+    life.later(3 * DAY)
+    life.does("B", HOUR)
+    assert [one["key"] for one in life.facts if one["fact"] == "converted"] == ["x", "y", "z"]
+
+
 def test_the_window_of_a_goal_is_in_event_time_after_the_entry():
     """Not before it, not with it; an order that is told late still counts, one that is too old does not."""
     steps = "steps:\n  - {id: s, send: email, template: t}\n"
