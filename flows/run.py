@@ -47,6 +47,9 @@ from state.store import StoreOptions
 ALIVE = "alive"
 LOG = "log.json"
 
+_FREE_BYTES_MIN = 256 << 10
+"""Below that an epoch does not fit on the disk."""
+
 
 @dataclass(frozen=True)
 class Member:
@@ -141,6 +144,10 @@ def work(settings: Settings, plan: Plan, partitions: int, stop: Stop, member: Me
     except BaseException as error:
         # Rust's PanicException has no name here. With peers it comes from the threads that talk to them; alone, from SQLite.
         if "thread panic" in str(error):
+            if shutil.disk_usage(settings.data).free < _FREE_BYTES_MIN:  # why a thread died, Bytewax does not say
+                raise OutsideError(
+                    f"the disk of {settings.data} is full; make room on it and start again, nothing is lost"
+                ) from error
             raise OutsideError(
                 "another process of the cluster is gone; start all of them again, they go on from the last epoch"
             ) from error

@@ -60,11 +60,20 @@ class Scene:
         self.data = self.round.data
         create_topics(self.round.place)
         self._jobs = 0
+        self._started: list[Job] = []
 
-    def start(self, *faults: str, epoch_ms: int = 20) -> Job:
+    def start(self, *faults: str, epoch_ms: int = 20, **more: str) -> Job:
         self._jobs += 1
-        more = {"SOJOURN_EPOCH_MS": str(epoch_ms)}
-        return self.round.start(self.round.place, self.data, f"job-{self._jobs}", [*faults], [], more)
+        more = {"SOJOURN_EPOCH_MS": str(epoch_ms)} | more
+        self._started.append(self.round.start(self.round.place, self.data, f"job-{self._jobs}", [*faults], [], more))
+        return self._started[-1]
+
+    def end(self) -> None:
+        """No job outlives its test, however that ended."""
+        for job in self._started:
+            if job.process.poll() is None:
+                job.process.kill()
+                job.process.wait()
 
     def killed(self) -> None:
         """A part of the log is done, and the job was killed."""
@@ -114,8 +123,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(log: Round, tmp_path: Path) -> Scene:
-    return Scene(log, tmp_path)
+def scene(log: Round, tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(log, tmp_path)
+    yield made
+    made.end()
 
 
 def flip(path: Path, at: int, count: int = 4) -> None:
@@ -241,7 +252,9 @@ def small_disk(path: Path, size: str) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", str(path)], check=True)
+        subprocess.run(
+            ["umount", "--lazy", str(path)], check=True
+        )  # a test that fails leaves its job running for a moment
 
 
 @pytest.mark.parametrize("size", ["1500k", "3m"])
@@ -255,6 +268,19 @@ def test_a_full_disk(scene: Scene, size: str) -> None:
         assert "Traceback" not in job.said()
         scene.sent_nothing_wrong()
         subprocess.run(["mount", "-o", "remount,size=64m", str(scene.data)], check=True)
+        scene.ends_right()
+
+
+def test_a_full_disk_passes(scene: Scene) -> None:
+    """Workers are started again with patience: where somebody makes room meanwhile, nobody need do anything else."""
+    with small_disk(scene.data, "1500k"):
+        more = {"SOJOURN_WORKERS": "2", "SOJOURN_RESTART_WAIT_S": "0.5", "SOJOURN_RESTARTS_MAX": "20"}
+        job = scene.start("few:20:4000:9999", **more)
+        job.until_it_says("make room on")
+        job.until_it_says("all start again from the last epoch")
+        subprocess.run(["mount", "-o", "remount,size=64m", str(scene.data)], check=True)
+        scene.until_done(1_000, job)
+        job.ends_well()
         scene.ends_right()
 
 
