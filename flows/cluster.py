@@ -61,7 +61,11 @@ def start_worker(
         stderr=stderr,
         pass_fds=inherits,
         # What this process imports, and not what lies in the current directory: that may be another build of the same.
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONSAFEPATH": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+            "PYTHONSAFEPATH": "1",
+        },
     )
     try:
         _write(worker, orjson.dumps(task) + b"\n")
