@@ -11,6 +11,7 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
@@ -31,6 +32,10 @@ LINE_BYTES_MAX = 256 << 20
 BATCH_BYTES = 48 << 20
 """Lines read in one go: the longer a batch, the more often it finds a customer more than once, to be read and put back
 once (measured with 200-byte events of 100,000 customers: 32,768 records a batch cost half as much again)."""
+
+BATCH_SECONDS = 4.0
+"""As long as a batch may take where journeys have much to do: what comes out of one is in memory together, and a second one
+would be of little use to customers who were found in it already. How the input is cut changes nothing of what comes out."""
 
 BATCH_RECORDS_MAX = 400_000
 """Of short lines: a record has about 150 bytes beside its own."""
@@ -271,14 +276,21 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
         self._group_of: dict[str, int] = {}
         self._ticks = ticks
         self._epoch, self._ticked_in = 0, -1
+        # The first batch is a sample; from then on what the one before took says how long one may be.
+        self._bytes_max = BATCH_BYTES // 8
+        self._dealt, self._dealt_at = 0, 0.0
 
     def next_batch(self) -> list[LogItem]:
         """The next records, a batch for each group that has any; at the end, the time of the last to every group."""
         if self._over:
             raise StopIteration
+        if self._dealt:
+            took = perf_counter() - self._dealt_at
+            self._bytes_max = min(BATCH_BYTES, max(BATCH_BYTES // 64, int(self._dealt * BATCH_SECONDS / took)))
         try:
             self._go_on()
             dealt = self._deal()
+            self._dealt_at = perf_counter()
         except (InputError, UnsortedError) as error:
             self._progress.failure = error
             raise StopIteration from error
@@ -306,7 +318,7 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
         dealt: list[list[Any]] = [[] for _ in range(self._groups)]
         group_of_customer, groups = self._group_of, self._groups
         part, parts = self._share
-        size, room = 0, BATCH_RECORDS_MAX
+        size, room, bytes_max = 0, BATCH_RECORDS_MAX, self._bytes_max
         for time, origin, customer_id, raw in self._lines:
             if _GROUPS_REMEMBERED:
                 found = group_of_customer.get(customer_id)
@@ -319,10 +331,11 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
             dealt[group] += (customer_id, position - 1, time, time if customer_id else None, raw, origin)
             size += len(raw)
             room -= 1
-            if size > BATCH_BYTES or not room:
+            if size > bytes_max or not room:
                 break
         else:
             self._over = True
+        self._dealt = size
         self._position = self._progress.records = position
         self._progress.log_time = time
         return [

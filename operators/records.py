@@ -81,7 +81,9 @@ def _zone(customer: Customer) -> str | None:
 
 def to_json(value: Any) -> bytes:
     """The record's bytes: keys sorted, so that equal records are equal bytes."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    # Copied, because orjson shrinks a buffer of at least a kilobyte where it lies, and many records are kept at one time:
+    # what it leaves behind took five times as much memory as they (measured, 60,000 events and the journeys that ship).
+    return b"".join((orjson.dumps(value, option=orjson.OPT_SORT_KEYS), b""))
 
 
 def storable(value: Any) -> Any:
