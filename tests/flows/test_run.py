@@ -379,7 +379,7 @@ def test_events_become_actions_facts_profiles_and_rejected(place: Place, start: 
             assert message.partition() == group_of(message.key(), OUTPUT_PARTITIONS), topic
 
     facts = [fact for fact in tap.values("journeys.facts") if fact["customer_id"] == "c-2"]
-    assert [fact["fact"] for fact in facts] == ["entered", "step", "sent", "exited"]
+    assert [fact["fact"] for fact in facts] == ["entered", "step", "decided", "sent", "exited"]
     for fact in facts:
         assert {"fact", "at", "customer_id", "seq"} <= fact.keys()
         assert (fact["journey"], fact["version"]) == ("category-interest", 1)
