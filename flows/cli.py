@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_analysts import compare
+from flows.cli_analysts import compare, explain
 from flows.cli_authors import check, draw, scenarios, schema
 from state.errors import SojournError
 
@@ -134,6 +134,7 @@ def ingest(
 
 
 app.command()(compare)
+app.command()(explain)
 app.command()(check)
 app.command("test")(scenarios)
 app.command()(schema)

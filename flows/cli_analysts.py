@@ -43,3 +43,54 @@ def compare(
     else:
         typer.echo(f"sojourn: {verdict(comparison)}", err=True)
         raise typer.Exit(1)
+
+
+def explain(
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="The customer's id.")],
+    facts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--facts", metavar="PATH|TOPIC", help="Output of a replay, a file of facts, or a topic; may be repeated."
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", "--data", metavar="DIR", help="What the job, or a kept replay, knows of them now."),
+    ] = None,
+    journeys: Annotated[
+        Path | None, typer.Option("--journeys", metavar="DIR", help="Show the words of the definitions that decided.")
+    ] = None,
+    events: Annotated[
+        list[Path] | None,
+        typer.Option("--events", metavar="FILE", help="Tell what the customer did, too; may be repeated."),
+    ] = None,
+    journey: Annotated[str | None, typer.Option("--journey", metavar="NAME", help="Of this journey alone.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """One customer's story: what happened and what did not, each decision with its candidates, and the words that decided.
+
+    From facts (of a replay, or of the live job's topic), from the state of a job, running or not, or from both.
+    """
+    from flows.explain import explain as tell_story
+    from flows.explain import story_json
+    from flows.explain_page import write_story
+    from flows.explain_shown import show_story
+    from flows.facts_files import check_place
+    from flows.profile_shown import find_customer
+    from state.errors import UsageError
+
+    if not facts and state is None:
+        raise UsageError("say where the story is: --facts OUT (or a topic), --state DIR for what is known now, or both")
+    for place in facts or ():
+        check_place(place, "--facts")
+    now = find_customer(state, customer) if state is not None else None
+    story = tell_story(customer, facts or (), now, journeys, events or (), journey)
+    if html is not None:
+        write_story(html, story)
+        typer.echo(str(html))
+    elif as_json:
+        typer.echo(story_json(story))
+    else:
+        for line in show_story(story, journeys):
+            typer.echo(line)

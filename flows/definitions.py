@@ -14,6 +14,15 @@ def read_directory(directory: Path) -> Workspace:
     Raises:
         InputError: There is no such directory, or a file in it cannot be read.
     """
+    return read_workspace(read_texts(directory))
+
+
+def read_texts(directory: Path) -> dict[str, str]:
+    """The texts of those files: name, relative to the directory -> text.
+
+    Raises:
+        InputError: There is no such directory, or a file in it cannot be read.
+    """
     if not directory.is_dir():
         raise InputError(
             f"{directory} is no directory; name the directory that holds orchestration.yaml and the journeys"
@@ -26,7 +35,7 @@ def read_directory(directory: Path) -> Workspace:
             raise InputError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from error
-    return read_workspace(texts)
+    return texts
 
 
 def read_successor(directory: Path, before: Path) -> Workspace:

@@ -38,6 +38,7 @@ GATES = {
     "lower_priority": "a better message went out at the same moment",
     "expired": "it came too late to be of use",
     "template": "the template fails for this customer",
+    "nothing": "to say nothing is worth as much",
     "eligibility": "the customer is not among those it is for",
 }
 """What a gate means."""
@@ -112,22 +113,11 @@ def duration(ms: float) -> str:
 
 def candidate_name(candidate: Record) -> str:
     """A candidate of a decision, by what it would send."""
-    if candidate.get("nothing") or not any(candidate.get(name) for name in ("journey", "step", "channel", "offer")):
-        return str(candidate.get("name") or "nothing")
     place = "/".join(str(candidate[name]) for name in ("journey", "step") if candidate.get(name))
-    offer = f" offer {candidate['offer']}" if candidate.get("offer") else ""
+    name, step = candidate.get("name"), candidate.get("step")
+    offer = f" {name}" if name and name != step else ""
     channel = f" by {candidate['channel']}" if candidate.get("channel") else ""
-    return f"{place}{offer}{channel}".strip()
-
-
-def chosen_name(record: Record) -> str:
-    """What a decision chose: `nothing` is a choice, too."""
-    chosen = record.get("chosen")
-    if isinstance(chosen, Mapping):
-        return candidate_name(chosen)
-    if isinstance(chosen, list):
-        return ", ".join(candidate_name(one) if isinstance(one, Mapping) else str(one) for one in chosen) or "nothing"
-    return str(chosen) if chosen not in (None, "") else "nothing"
+    return f"{place}{offer}{channel}".strip() or "nothing"
 
 
 Said = tuple[str, tuple[str, ...]]
@@ -180,7 +170,7 @@ def _decided(record: Record) -> Said:
     candidates = record.get("candidates")
     count = len(candidates) if isinstance(candidates, list) else 0
     among = f" among {count} candidate{'s' * (count != 1)}" if count else ""
-    return f"decides{among}: {chosen_name(record)}", ("candidates", "chosen")
+    return f"decides{among}: {shown(record.get('chosen') or 'nothing')}", ("candidates", "chosen", "nothing")
 
 
 def _sent(record: Record) -> Said:
