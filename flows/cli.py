@@ -35,7 +35,12 @@ JourneysOption = Annotated[
 
 @app.command()
 def replay(
-    events: Annotated[list[Path], typer.Argument(metavar="EVENTS...", help="Files of JSON lines; .gz and .zst too.")],
+    events: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="EVENTS...", help="Files of JSON lines (.gz and .zst too), directories, or patterns in quotes."
+        ),
+    ],
     journeys: JourneysOption,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the output files go.")],
     workers: Annotated[
@@ -49,13 +54,27 @@ def replay(
             help="Keep the state here; started again after a crash, the replay goes on from it.",
         ),
     ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Leave out what arrived before; a day, or RFC 3339.")
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="TIME", help="Leave out what arrived from then on, and let the time pass until then."
+        ),
+    ] = None,
+    assume_sorted: Annotated[
+        bool, typer.Option("--assume-sorted", help="Refuse input that is not in order, instead of sorting it first.")
+    ] = False,
 ) -> None:
     """Run the journeys over recorded events: actions, facts, profiles and rejected lines as files, and summary.json."""
+    from flows.history import instant_of
     from flows.replay import Request, write_summary
     from flows.replay import replay as run_replay
     from flows.show import show_progress, show_summary, tell
 
-    request = Request(tuple(events), journeys, out, workers, state)
+    start, end = instant_of(since, "--since"), instant_of(until, "--until")
+    request = Request(tuple(events), journeys, out, workers, state, start, end, assume_sorted)
     with show_progress() as watch:
         summary = run_replay(request, watch, tell)
     write_summary(summary, out)

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from flows.input_files import Progress, check_files, read_lines
+from flows.history import check_files
+from flows.input_files import Progress, read_lines
 from operators.records import ACTIONS
 from state.errors import InputError, UsageError
 

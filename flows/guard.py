@@ -20,6 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _cleanups: list[Callable[[], None]] = []
+_interrupted = ["interrupted"]
 _status_of: list[Callable[[SojournError], int]] = [lambda error: error.exit_status]
 
 
@@ -53,15 +54,20 @@ def ends_process(call: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextmanager
-def cleaned_up(clean: Callable[[], None]) -> Iterator[None]:
-    """Call `clean` however the block ends: by its end, by an exception, by `end_process`, or by Ctrl-C."""
+def cleaned_up(clean: Callable[[], None], interrupted: str | None = None) -> Iterator[None]:
+    """Call `clean` however the block ends: by its end, by an exception, by `end_process`, or by Ctrl-C.
+
+    `interrupted` is what Ctrl-C then says, also inside of blocks that say nothing of their own.
+    """
     _cleanups.append(clean)
+    _interrupted.append(interrupted or _interrupted[-1])
     in_main_thread = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, lambda *_: end_process("interrupted", 130)) if in_main_thread else None
+    before = signal.signal(signal.SIGINT, lambda *_: end_process(_interrupted[-1], 130)) if in_main_thread else None
     try:
         yield
     finally:
         if in_main_thread:
             signal.signal(signal.SIGINT, before)
         _cleanups.remove(clean)
+        _interrupted.pop()
         clean()

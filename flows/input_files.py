@@ -93,26 +93,6 @@ class Progress:
         """The source ends as if the input did; whoever runs the dataflow looks here and throws the outcome away."""
 
 
-def check_files(files: Sequence[Path]) -> None:
-    """Refuse what cannot be opened before anything is written.
-
-    Raises:
-        InputError: A file is missing, no file, or may not be read.
-    """
-    for path in files:
-        if path.is_dir():
-            raise InputError(f"{path} is a directory; name its files, as in: {path}/*.jsonl")
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is no regular file: it can be read once only; write it to a file first")
-        try:
-            with path.open("rb"):
-                pass
-        except OSError as error:
-            raise InputError(
-                f"{path}: {error.strerror or error}; name a file of JSON lines (.jsonl, .jsonl.gz, .jsonl.zst)"
-            ) from error
-
-
 def read_lines(path: Path, progress: Progress) -> Iterator[list[bytes]]:
     """The lines of a file, block by block, unpacked where its name says so; blank ones too, so that a line keeps its number.
 
@@ -121,7 +101,7 @@ def read_lines(path: Path, progress: Progress) -> Iterator[list[bytes]]:
     """
     try:
         with path.open("rb") as raw:
-            rest, before = b"", 0
+            rest, before, begun = b"", 0, os.fstat(raw.fileno())
             for block in _blocks(path, raw):
                 lines = (rest + block).split(b"\n")
                 rest = lines.pop()
@@ -133,6 +113,12 @@ def read_lines(path: Path, progress: Progress) -> Iterator[list[bytes]]:
                 progress.bytes_read += read - before
                 before = read
                 yield lines
+            ended = os.fstat(raw.fileno())
+            if (ended.st_size, ended.st_mtime_ns) != (begun.st_size, begun.st_mtime_ns):
+                raise InputError(
+                    f"{path}: was written to while it was read (it had {begun.st_size:,} bytes and has {ended.st_size:,}): its last line "
+                    "may be half a line; nothing was written, wait until its writer is done, or make a copy"
+                )
             if rest:
                 yield [rest]
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
@@ -234,13 +220,13 @@ def merged(files: Sequence[Path], progress: Progress) -> Iterator[Line]:
     return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda item: item[:2])
 
 
-def sort_input(files: Sequence[Path], directory: Path, progress: Progress) -> Path:
-    """Sort the whole input into one file of frames in `directory`; give its path. Memory is bounded."""
+def sort_input(files: Sequence[Path], directory: Path, progress: Progress, in_order: bool = False) -> Path:
+    """Sort the whole input into one file of frames in `directory`; give its path. With `in_order`, each file must be."""
     runs = directory / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     sort = ExternalSort(runs)
     for number, path in enumerate(files):
-        for item in file_lines(path, number, progress):
+        for item in file_lines(path, number, progress, in_order):
             sort.add(item, len(item[3]) + 100)
             progress.records += 1
     spool = directory / SPOOL
@@ -264,9 +250,10 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
     """Reads the sequence in batches and deals each record to its customer, each customer to their key group, if that is ours."""
 
     def __init__(
-        self, lines: Iterator[Line], progress: Progress, groups: int, share: Share, ticks: bool, skip: int
+        self, lines: Iterator[Line], progress: Progress, groups: int, share: Share, ticks: bool, skip: int, until: int
     ) -> None:
         self._lines = lines
+        self._until = until
         self._progress = progress
         self._groups = groups
         self._share = share
@@ -335,6 +322,7 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
                 break
         else:
             self._over = True
+            time = max(time, self._until)
         self._dealt = size
         self._position = self._progress.records = position
         self._progress.log_time = time
@@ -367,6 +355,7 @@ class FilesSource(FixedPartitionedSource[LogItem, int]):
         groups: int = GROUPS_FOR_FILES,
         ticks: bool = False,
         share: Share = ALL,
+        until: int = 0,
     ) -> None:
         """Read from `lines`, which are in the order of the sequence.
 
@@ -376,12 +365,14 @@ class FilesSource(FixedPartitionedSource[LogItem, int]):
             groups: How many key groups there are.
             ticks: Where there is a recovery store.
             share: Which of the groups are dealt to.
+            until: Where the time goes at the end (ms), if it is not there yet.
         """
         self._lines = lines
         self._progress = progress
         self._groups = groups
         self._share = share
         self._ticks = ticks
+        self._until = until
 
     def list_parts(self) -> list[str]:
         """One."""
@@ -389,4 +380,6 @@ class FilesSource(FixedPartitionedSource[LogItem, int]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _Dealer:
         """The partition, from the position that the recovery store has."""
-        return _Dealer(self._lines, self._progress, self._groups, self._share, self._ticks, resume_state or 0)
+        return _Dealer(
+            self._lines, self._progress, self._groups, self._share, self._ticks, resume_state or 0, self._until
+        )

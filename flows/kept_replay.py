@@ -124,7 +124,12 @@ class KeptReplay:
 
 @contextmanager
 def kept_replay(
-    directory: Path, files: tuple[Path, ...], definitions: str, out: Path, parts: int
+    directory: Path,
+    files: tuple[Path, ...],
+    definitions: str,
+    out: Path,
+    parts: int,
+    period: tuple[int | None, int | None] = (None, None),
 ) -> Iterator[KeptReplay]:
     """Open the state directory of a replay, or make it; for one replay at a time.
 
@@ -134,6 +139,7 @@ def kept_replay(
         definitions: The hash of the definitions.
         out: The output directory.
         parts: How many parts a new one has.
+        period: What the input is cut to: since and until (ms).
 
     Raises:
         StateError: It is of another replay, or of none.
@@ -155,6 +161,7 @@ def kept_replay(
             "files": [[str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns] for path in files],
             "definitions": definitions,
             "out": str(out.absolute()),
+            "period": list(period),
         }
         known = _read_manifest(directory)
         if known is None:
@@ -228,6 +235,8 @@ def _compare(directory: Path, known: dict[str, Any], wanted: dict[str, Any]) -> 
             f"{directory} is the state of a replay with other definitions (hash {known['definitions']}, now "
             f"{wanted['definitions']}); {way_out}"
         )
+    if known.get("period", [None, None]) != wanted["period"]:  # earlier versions had none
+        raise StateError(f"{directory} is the state of a replay with another --since or --until; {way_out}")
     if known["out"] != wanted["out"]:
         raise StateError(
             f"{directory} is the state of a replay with --out {known['out']}, not {wanted['out']}; {way_out}"

@@ -9,8 +9,11 @@ goes on from: what lies beyond is written again.
 """
 
 import base64
+import fcntl
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,15 +21,18 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows import points
 from flows.external_sort import ExternalSort, FrameWriter, read_frames
-from flows.guard import ends_process
+from flows.guard import cleaned_up, ends_process
 from flows.input_files import LINE_OF_ORIGIN
 from operators.key_group import Told
 from operators.records import ACTIONS, FACTS, PROFILES, REJECTED, to_json
 from state.codec import decode, encode
 from state.delivery import Lengths
-from state.errors import StateError
+from state.errors import OutsideError, StateError, UsageError
 
 _PARTS_END = ".part"
+
+WORK = ".replay"
+"""Below the output directory: everything that is not yet done."""
 
 
 class _Part(StatefulSinkPartition[Told, bytes]):
@@ -187,3 +193,46 @@ def _rejected(item: tuple[Any, ...], files: Sequence[Path]) -> bytes:
     except UnicodeDecodeError:
         record["raw_base64"] = base64.b64encode(raw).decode()
     return to_json(record)
+
+
+@contextmanager
+def work_directory(out: Path, state: Path | None) -> Iterator[Path]:
+    """`OUT/.replay`, for one replay at a time, empty at the beginning and gone at the end.
+
+    Args:
+        out: The output directory; it is made if it is not there.
+        state: The state directory, where there is one: it tells how an interrupted replay is gone on with.
+
+    Raises:
+        UsageError: It cannot be written, or another replay writes there.
+        OutsideError: The disk refuses.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        # The directory itself is what is locked: a lock file would have to be removed, and somebody may wait on it.
+        lock = os.open(out, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(
+            f"{out}: {error.strerror or error}; name a directory that can be written, with --out DIR"
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"{out}: another replay is writing there; wait for it, or name another --out DIR"
+            ) from error
+        work = out / WORK
+        shutil.rmtree(work, ignore_errors=True)
+        goes_on = f"{state} has what was done so far, and the same command again goes on from there"
+        lost = "nothing was kept or written (with --state DIR, it could be gone on with)"
+        with cleaned_up(lambda: shutil.rmtree(work, ignore_errors=True), f"interrupted: {goes_on if state else lost}"):
+            try:
+                work.mkdir()
+                yield work
+            except OSError as error:
+                raise OutsideError(
+                    f"{error}; make room on the disk, or name another directory, and start again"
+                ) from error
+    finally:
+        os.close(lock)

@@ -11,8 +11,6 @@ of the one before as they were. With a state directory everything lives there in
 on from the last epoch that was durable (`flows.kept_replay`).
 """
 
-import fcntl
-import os
 import resource
 import shutil
 import sys
@@ -20,7 +18,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,26 +27,25 @@ from bytewax._bytewax import cli_main
 from bytewax.recovery import RecoveryConfig
 
 from flows.definitions import load_plan
-from flows.guard import cleaned_up
+from flows.history import check_files, cut, find_files
 from flows.input_files import (
     FilesSource,
     Line,
     Progress,
     Share,
     UnsortedError,
-    check_files,
     merged,
     read_sorted,
     sort_input,
 )
 from flows.kept_replay import KeptReplay, kept_replay
 from flows.orchestrate import build, group_opener, spare_the_collector
-from flows.output_files import FilesSink, finish, output_files
+from flows.output_files import FilesSink, finish, output_files, work_directory
 from operators.key_group import KeyGroup
 from operators.plan import Plan
 from state.clock import monotonic_s
 from state.codec import Token
-from state.errors import OutsideError, SojournError, StateError, UsageError
+from state.errors import InputError, SojournError, StateError
 from state.keygroups import GROUPS_FOR_FILES
 from state.store import StoreOptions
 
@@ -58,9 +55,6 @@ usually have 10 s or more)."""
 
 FILES_MERGED_MAX = 200
 """Files that are open at once; beyond, they are sorted together first. 64 stores need most of the usual 1,024."""
-
-WORK = ".replay"
-"""Below the output directory: everything that is not yet done."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +67,12 @@ class Request:
     workers: int = 1
     state: Path | None = None
     """Where to keep the state, and go on from if it is there; None throws it away at the end."""
+    since: int | None = None
+    """Lines before this log time (ms) are left out."""
+    until: int | None = None
+    """Lines from this log time on (ms) are left out, and the time goes on to it."""
+    assume_sorted: bool = False
+    """Whether input that is not in the order of its times is refused, instead of sorted first."""
 
 
 @dataclass
@@ -155,15 +155,23 @@ def replay(request: Request, watch: Watch = lambda _: None, say: Callable[[str],
         StateError: The state directory is that of another replay.
     """
     started = monotonic_s()
+    request = replace(request, files=find_files(request.files, say))
     check_files(request.files)
     plan = load_plan(request.journeys)
     with ExitStack() as stack:
         kept = None
         if request.state is not None:
             kept = stack.enter_context(
-                kept_replay(request.state, request.files, plan.hash, request.out, request.workers)
+                kept_replay(
+                    request.state,
+                    request.files,
+                    plan.hash,
+                    request.out,
+                    request.workers,
+                    (request.since, request.until),
+                )
             )
-        work = stack.enter_context(_work_directory(request.out))
+        work = stack.enter_context(work_directory(request.out, request.state))
         if kept is not None and kept.finished is not None:
             kept.tidy()
             return _finished_before(request, kept.finished, plan, say)
@@ -218,6 +226,8 @@ def _run_in_order(
             if progress.failure is not None:
                 raise progress.failure
             return counts, progress, False
+        if request.assume_sorted:
+            raise _refused(progress.failure)
         reason = str(progress.failure)
     progress = Progress(request.files)
     spool = kept.spool if kept is not None else None
@@ -226,12 +236,22 @@ def _run_in_order(
         if kept is not None:
             kept.sort_first()
         with _watched(progress, watch):
-            spool = sort_input(request.files, kept.work if kept is not None else work, progress)
+            directory = kept.work if kept is not None else work
+            try:
+                spool = sort_input(request.files, directory, progress, request.assume_sorted)
+            except UnsortedError as error:
+                raise _refused(error) from error
     progress.bytes_total, progress.bytes_read, progress.records = spool.stat().st_size, 0, 0
     counts = _run(request, plan, work, kept, spool, progress, watch)
     if progress.failure is not None:
         raise progress.failure
     return counts, progress, True
+
+
+def _refused(why: UnsortedError) -> InputError:
+    return InputError(
+        f"{why}, but --assume-sorted says that there is nothing to sort; nothing was written, leave it out to have it sorted"
+    )
 
 
 def _run(
@@ -253,7 +273,19 @@ def _run(
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir()
     count = kept.parts if kept is not None else request.workers
-    task = Task(request.files, request.journeys, groups, parts, count, spool, recovery, lock)
+    task = Task(
+        request.files,
+        request.journeys,
+        groups,
+        parts,
+        count,
+        spool,
+        recovery,
+        lock,
+        request.since,
+        request.until,
+        request.assume_sorted,
+    )
     with _watched(progress, watch):
         if request.workers > 1:
             from flows.worker_processes import run_workers  # noqa: PLC0415 - only then needed
@@ -286,11 +318,16 @@ class Task:
     """The recovery stores; None where nothing is kept."""
     lock: int | None
     """A file descriptor that every worker holds open: see `flows.kept_replay`."""
+    since: int | None = None
+    until: int | None = None
+    assume_sorted: bool = False
+    """All three of the request."""
 
 
 def run_part(task: Task, plan: Plan, progress: Progress, part: int) -> Counts:
     """Run one part in this process until the input ends; give what its key groups counted."""
     lines: Iterator[Line] = read_sorted(task.spool, progress) if task.spool else merged(task.files, progress)
+    lines = cut(lines, task.files, task.since, task.until, task.assume_sorted or task.spool is not None)
     keep = task.recovery is not None
     options = StoreOptions(write_ahead_log=keep)
     open_group = group_opener(plan, task.groups, GROUPS_FOR_FILES, options, GROUPS_FOR_FILES // task.count)
@@ -300,7 +337,7 @@ def run_part(task: Task, plan: Plan, progress: Progress, part: int) -> Counts:
         opened.append(open_group(group, at))
         return opened[-1]
 
-    source = FilesSource(lines, progress, ticks=keep, share=Share(part, task.count))
+    source = FilesSource(lines, progress, ticks=keep, share=Share(part, task.count), until=task.until or 0)
     flow = build(source, open_and_note, FilesSink(task.parts, part))
     spare_the_collector()
     recovery = RecoveryConfig(task.recovery / str(part), timedelta(0)) if task.recovery is not None else None
@@ -330,38 +367,6 @@ def _watched(progress: Progress, watch: Watch) -> Iterator[None]:
         over.set()
         thread.join()
         watch(progress)
-
-
-@contextmanager
-def _work_directory(out: Path) -> Iterator[Path]:
-    """`OUT/.replay`, for one replay at a time, empty at the beginning and gone at the end."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        # The directory itself is what is locked: a lock file would have to be removed, and somebody may wait on it.
-        lock = os.open(out, os.O_RDONLY)
-    except OSError as error:
-        raise UsageError(
-            f"{out}: {error.strerror or error}; name a directory that can be written, with --out DIR"
-        ) from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(
-                f"{out}: another replay is writing there; wait for it, or name another --out DIR"
-            ) from error
-        work = out / WORK
-        shutil.rmtree(work, ignore_errors=True)
-        with cleaned_up(lambda: shutil.rmtree(work, ignore_errors=True)):
-            try:
-                work.mkdir()
-                yield work
-            except OSError as error:
-                raise OutsideError(
-                    f"{error}; make room on the disk, or name another directory, and start again"
-                ) from error
-    finally:
-        os.close(lock)
 
 
 def write_summary(summary: Summary, out: Path) -> None:

@@ -42,7 +42,7 @@ def show_progress() -> Iterator[Watch]:
 
         def watch(reading: Reading) -> None:
             rate = reading.records / max(monotonic_s() - started, 0.001)
-            at = format_instant(reading.log_time)[:10] if reading.log_time else ""
+            at = _minute_of(reading)
             bar.update(
                 task,
                 total=reading.bytes_total,
@@ -61,11 +61,18 @@ def _plain_lines() -> Watch:
         if monotonic_s() - last >= _LINE_EVERY_S:
             last = monotonic_s()
             part = reading.bytes_read / max(reading.bytes_total, 1)
+            left = f", about {(last - started) * (1 / part - 1):,.0f} s left" if part > 0 else ""
             tell(
-                f"{reading.records:,} events read, {part:.0%} of the input, {reading.records / (last - started):,.0f}/s"
+                f"{reading.records:,} events read, {part:.0%} of the input, {reading.records / (last - started):,.0f}/s, at "
+                f"{_minute_of(reading)}{left}"
             )
 
     return watch
+
+
+def _minute_of(reading: Reading) -> str:
+    """Where the reading is in the time of the log."""
+    return format_instant(reading.log_time)[:16].replace("T", " ") if reading.log_time else "the beginning"
 
 
 def show_summary(summary: Summary, out: Path) -> None:

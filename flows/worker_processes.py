@@ -106,6 +106,9 @@ def _start(task: Task, part: int) -> "subprocess.Popen[bytes]":
         "spool": str(task.spool.absolute()) if task.spool else None,
         "recovery": str(task.recovery.absolute()) if task.recovery else None,
         "lock": task.lock,
+        "since": task.since,
+        "until": task.until,
+        "assume_sorted": task.assume_sorted,
         "part": part,
     }
     inherits = [task.lock] if task.lock is not None else []
@@ -151,6 +154,9 @@ def main() -> int:
         spool=Path(message["spool"]) if message["spool"] else None,
         recovery=Path(message["recovery"]) if message["recovery"] else None,
         lock=message["lock"],
+        since=message["since"],
+        until=message["until"],
+        assume_sorted=message["assume_sorted"],
     )
     progress = Progress(task.files)
     told = threading.Lock()

@@ -150,7 +150,7 @@ def test_wrong_usage_is_status_2(sojourn: Sojourn, arguments: list[str], word: s
     ("arguments", "status", "words"),
     [
         (["replay", "missing.jsonl", "--journeys", REFERENCE, "--out", "o"], 1, ("missing.jsonl", "name a file")),
-        (["replay", ".", "--journeys", REFERENCE, "--out", "o"], 1, ("is a directory", "*.jsonl")),
+        (["replay", ".", "--journeys", REFERENCE, "--out", "o"], 1, ("no file of JSON lines", "name the files")),
         (["replay", "cut.gz", "--journeys", REFERENCE, "--out", "o"], 1, ("cut.gz", "mend the file and start again")),
         (["replay", "cut.zst", "--journeys", REFERENCE, "--out", "o"], 1, ("cut.zst", "mend the file and start again")),
         (["replay", "empty", "--journeys", "missing", "--out", "o"], 1, ("missing", "name the directory")),
@@ -287,7 +287,9 @@ def test_ctrl_c_ends_a_replay_in_one_line(tmp_path: Path, workers: int) -> None:
     )  # fmt: skip
     # then the engine's own words about it are not the user's
     assert ended.status == 130
-    assert ended.err == "sojourn: interrupted\n"
+    assert (
+        ended.err == "sojourn: interrupted: nothing was kept or written (with --state DIR, it could be gone on with)\n"
+    )
     assert ended.out == ""
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows import input_files
+from flows.history import check_files
 from flows.input_files import (
     ALL,
     FilesSource,
@@ -22,7 +23,6 @@ from flows.input_files import (
     Progress,
     Share,
     UnsortedError,
-    check_files,
     file_lines,
     merged,
     read_lines,

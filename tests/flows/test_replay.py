@@ -308,14 +308,6 @@ def test_an_attribute_is_what_was_said_last_wherever_a_batch_ends(strange: Outco
     assert profiles["planner"] == {"plan": PLANS[-1]}
 
 
-def test_no_events_are_no_actions(tmp_path: Path) -> None:
-    """An empty file is a replay like any other: all files are there, and all counts are zero."""
-    files, told = run([write(tmp_path / "e", [])], tmp_path / "out")
-    assert set(files.values()) == {b""}
-    assert files.keys() == {"actions.email.jsonl", "facts.jsonl", "profiles.jsonl", "rejected.jsonl"}
-    assert (told["events_read"], told["customers"], told["actions"]) == (0, 0, 0)
-
-
 def test_more_files_than_may_be_open_are_read(tmp_path: Path) -> None:
     """A file for every hour of two months; the usual limit of open files is 1,024."""
     paths = [write(tmp_path / f"{n:04}.jsonl", [event("c-1", n)]) for n in range(1_100)]
