@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from flows.kafka import Trouble, client, options, passes
+from flows.kafka import Trouble, committed_reader, passes
 from flows.settings import Settings, read_settings
 from state.clock import monotonic_s
 from state.errors import InputError, OutsideError
@@ -29,21 +29,7 @@ def read_topic(topic: str, settings: Settings | None = None) -> Iterator[bytes]:
     """
     settings = settings or read_settings()
     trouble = Trouble(settings)
-    consumer = client(
-        Consumer,
-        options(
-            settings, trouble, "facts",
-            **{
-                "group.id": f"{settings.job}-facts",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "allow.auto.create.topics": False,
-            },
-        )
-    )  # fmt: skip
+    consumer = committed_reader(settings, trouble, "facts", f"{settings.job}-facts", **{"enable.partition.eof": True})
     try:
         partitions = _partitions(consumer, topic, settings, trouble)
         consumer.assign([TopicPartition(topic, one, OFFSET_BEGINNING) for one in partitions])

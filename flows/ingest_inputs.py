@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from flows.guard import ends_process
-from flows.kafka import Trouble, client, options
+from flows.kafka import Trouble, client, committed_reader, options
 from flows.settings import Settings
 from operators.ingest import InputBatch, InputRecord, name_of
 from state.clock import monotonic_s, wall_ms
@@ -128,22 +128,9 @@ class InputReader:
         self._absent: set[str] = set()
         self._polled_at = 0.0
         self.ends = Ends(client(AdminClient, options(settings, trouble, "ends")))
-        self._consumer = client(
-            Consumer,
-            options(
-                settings, trouble, "ingest",
-                **{
-                    "group.id": f"{settings.job}-ingest",
-                    "enable.auto.commit": False,
-                    "enable.auto.offset.store": False,
-                    # An offset that retention has taken must stop ingest: jumping to another loses or repeats events.
-                    "auto.offset.reset": "error",
-                    "isolation.level": "read_committed",
-                    "enable.partition.eof": True,
-                    "fetch.wait.max.ms": 100,
-                    "fetch.message.max.bytes": 8 << 20,
-                },
-            )
+        self._consumer = committed_reader(
+            settings, trouble, "ingest", f"{settings.job}-ingest",
+            **{"enable.partition.eof": True, "fetch.wait.max.ms": 100, "fetch.message.max.bytes": 8 << 20},
         )  # fmt: skip
 
     def begin(self, places: list[Place], since: int) -> dict[str, int]:

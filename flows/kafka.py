@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from flows.settings import Settings, is_secret
 from state.clock import monotonic_s
@@ -167,6 +167,28 @@ def options(settings: Settings, trouble: Trouble, role: str, **more: Any) -> dic
         "error_cb": trouble.reported,
         **more,
     }
+
+
+def committed_reader(settings: Settings, trouble: Trouble, role: str, group: str, **more: Any) -> Consumer:
+    """A consumer of what is committed, which keeps no offsets at the broker: where to read from, its user knows.
+
+    An offset that retention has taken is an error: jumping to another one loses or repeats records.
+    """
+    return client(
+        Consumer,
+        options(
+            settings, trouble, role,
+            **{
+                "group.id": group,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "allow.auto.create.topics": False,
+                **more,
+            },
+        )
+    )  # fmt: skip
 
 
 OURS = "sojourn: "

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from flows.guard import ends_process
-from flows.kafka import ANEW, Trouble, client, options
+from flows.kafka import ANEW, Trouble, committed_reader
 from flows.observed import SILENCE, Listener, Read
 from flows.settings import Settings
 from operators.log import LogItem, Tick
@@ -68,20 +68,7 @@ class LogReader:
         self._counted_at = monotonic_s()
         self._waiting: defaultdict[int, deque[Any]] = defaultdict(deque)
         self._polled_at = 0.0
-        self._consumer = client(
-            Consumer,
-            options(
-                settings, trouble, "log",
-                **{
-                    "group.id": settings.job,
-                    "enable.auto.commit": False,
-                    # An offset that retention has taken must stop the job: jumping to another loses or repeats events.
-                    "auto.offset.reset": "error",
-                    "isolation.level": "read_committed",
-                    "fetch.wait.max.ms": 100,
-                },
-            )
-        )  # fmt: skip
+        self._consumer = committed_reader(settings, trouble, "log", settings.job, **{"fetch.wait.max.ms": 100})
 
     def add(self, partition: int, offset: int | None) -> None:
         """Read a partition from an offset on, or from its beginning."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from flows.kafka import Patience, Trouble, client, options, passes
+from flows.kafka import Patience, Trouble, committed_reader, passes
 from flows.settings import Settings
 from state.clock import monotonic_s
 from state.errors import OutsideError
@@ -26,21 +26,9 @@ def last_record(
     Raises:
         OutsideError: The broker refuses, or does not answer in time; or the process was asked to stop.
     """
-    consumer = client(
-        Consumer,
-        options(
-            settings, trouble, f"last-{partition:05}",
-            **{
-                "group.id": settings.job,
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "allow.auto.create.topics": False,
-                "fetch.wait.max.ms": 10,  # an end that has nothing is told at once
-            },
-        )
+    consumer = committed_reader(
+        settings, trouble, f"last-{partition:05}", settings.job,
+        **{"enable.partition.eof": True, "fetch.wait.max.ms": 10},  # an end that has nothing is told at once
     )  # fmt: skip
     deadline, patience = monotonic_s() + READ_S_MAX, Patience(stopping)
 

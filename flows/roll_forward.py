@@ -8,9 +8,9 @@ out before and is thrown away.
 from collections.abc import Iterator
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
-from flows.kafka import Trouble, client, options, tell
+from flows.kafka import Trouble, committed_reader, tell
 from flows.kafka_log import MESSAGES_MAX, check_message, raw
 from flows.settings import Settings
 from operators.log import Definitions, LogBatch
@@ -40,18 +40,7 @@ class Stretches:
         """
         topic, partition, first = self._settings.events_topic, meta.group, meta.position + 1
         tell(f"{topic} [{partition}]: the state is behind; reading the log again from {first:,} to {last:,}")
-        consumer: Any = client(
-            Consumer,
-            options(
-                self._settings, self._trouble, f"stretch-{partition}",
-                **{
-                    "group.id": self._settings.job,
-                    "enable.auto.commit": False,
-                    "auto.offset.reset": "error",
-                    "isolation.level": "read_committed",
-                },
-            )
-        )  # fmt: skip
+        consumer: Any = committed_reader(self._settings, self._trouble, f"stretch-{partition}", self._settings.job)
         try:
             low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_SILENCE_S_MAX)
             if low > first:
