@@ -6,6 +6,7 @@ from typing import Any
 
 from operators.candidates import DEFERRED, DROPPED, Candidate, Verdict
 from operators.moment import Moment
+from operators.run_timers import timer_of
 
 LOST = "lower_priority"
 GATHERING = "arbitration"
@@ -58,7 +59,7 @@ class Conflicts:
         for journey, runs in customer.runs.items():
             for one in runs:
                 if one.has_gathered and one.is_deferred:
-                    other = customer.timers.get(f"{journey} {one.instance} {one.step}", due)
+                    other = customer.timers.get(timer_of(journey, one), due)
                     due = min(due, other) if other > moment.now else due
         expires_at = candidate.proposal.expires_at
         if expires_at is not None and due >= expires_at:

@@ -31,15 +31,15 @@ def best_time(plan: "BestTimePlan", since: int, moment: "Moment") -> tuple[int, 
     total = sum(hours[:HOURS])
     zone = moment.customer_zone
     gates = moment.gates
-    channel = gates.channels_of(plan, moment)[0][0]
+    channels, _ = gates.channels_of(plan, moment)
     best, found = 0, since
     at = since
-    while at <= since + plan.within:
+    while channels and at <= since + plan.within:
         local = local_time(at, zone)
         weight = hours[local.hour]
         if plan.within > DAY_MS:
             weight *= hours[HOURS + local.weekday()] + total // 7
-        if weight > best and gates.is_open(channel, at, plan.tags, moment):
+        if weight > best and gates.is_open(channels[0], at, plan.tags, moment):
             best, found = weight, at
         at += HOUR_MS - (local.minute * 60_000 + local.second * 1_000 + local.microsecond // 1_000)
     if not best:

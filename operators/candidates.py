@@ -110,7 +110,7 @@ class Candidate:
         self.values: Any = None
         """What its template is filled with."""
         self.tried: list[tuple[str, Verdict]] = []
-        """Channels on which a gate stopped it, in order, that were not told yet."""
+        """Channels on which a gate stopped it, in order, of the last check."""
         self.global_arm = ""
         """Its customer's part in the global control group, where that is about it."""
         self.verdict: Verdict | None = None

@@ -20,6 +20,7 @@ from typing import Any
 
 from operators.arbitration import LOST, rank
 from operators.candidates import DROPPED, Candidate, Proposal, Verdict
+from operators.holdout import GATE as CONTROL_GATE
 from operators.moment import Moment
 from operators.sends import emit, expose
 from state.instants import format_instant
@@ -48,6 +49,7 @@ def decide(proposal: Proposal, moment: Moment) -> None:
 def _decide(candidates: list[Candidate], moment: Moment) -> None:
     """Choose among candidates, and let go out what was chosen."""
     gates = moment.gates
+    hopeful = []
     for candidate in candidates:
         if not gates.check(candidate, moment):
             continue
@@ -57,7 +59,8 @@ def _decide(candidates: list[Candidate], moment: Moment) -> None:
         waits = gates.gathering(candidate, moment)
         if waits is not None:
             candidate.stop(candidate.channel, waits)
-    hopeful = [candidate for candidate in candidates if candidate.verdict is None]
+            continue
+        hopeful.append(candidate)
     if len(hopeful) > 1:
         hopeful.sort(key=rank)
     chosen: list[Candidate] = []
@@ -134,7 +137,7 @@ def _tell_withheld(candidate: Candidate) -> None:
     """Tell what stopped a candidate on each of its channels."""
     proposal = candidate.proposal
     for channel, verdict in candidate.tried:
-        if verdict.gate == "control":
+        if verdict.gate == CONTROL_GATE:
             expose(candidate)
         details = dict(verdict.details)
         if verdict.until is not None:

@@ -1,4 +1,4 @@
-"""Who is dealt what: arms of experiments and control groups, once and for good.
+"""Who is dealt what: arms of experiments and control groups of journeys, once and for good.
 
 `operators.chance` deals by hash; here a customer keeps what they were dealt, so that new weights, or another share of control,
 concern those who come later and reshuffle nobody. An arm that there is no more is dealt anew.

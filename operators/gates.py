@@ -24,6 +24,7 @@ from operators.moment import Moment
 from operators.offers import count_offer, eligibility
 from operators.orchestration import ADDRESS_NAMES, CALENDAR, SUPPRESS_NAMES, parse_then
 from operators.quiet_hours import ChannelHours, QuietHours
+from operators.reachability import GATE as UNREACHABLE
 from operators.reachability import Reachability
 from operators.step_types import parse_percent
 from operators.suppression import Rule, Suppression
@@ -84,6 +85,9 @@ class Gates:
         candidate.verdict, candidate.tried = None, []
         proposal = candidate.proposal
         channels, candidate.best = self.channels_of(candidate.message, moment)
+        if not channels:  # the best channel of an older version, in a workspace where none has an address any more
+            candidate.stop("", Verdict(UNREACHABLE, DROPPED, details={"reason": "no_channel"}))
+            return False
         if proposal.expires_at is not None and proposal.expires_at <= moment.now:
             candidate.stop(channels[0], Verdict("expired", DROPPED))
             return False

@@ -115,8 +115,7 @@ def count_offer(candidate: Candidate, moment: "Moment") -> None:
 def _instant(text: str, zone: tzinfo, is_end: bool) -> float:
     """When a day begins, or is over; or a time."""
     at = time_in(text, zone)
-    if at is None:  # check has seen that it is one
-        return 0
+    assert at is not None, f"{text!r} is no date, and the model takes nothing else"  # noqa: S101
     if is_end and len(text) <= _DAY_LENGTH:
         return instant_of(local_time(int(at), zone).replace(tzinfo=None) + timedelta(days=1), zone)
     return at

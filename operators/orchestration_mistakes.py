@@ -4,19 +4,19 @@
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import timezone
 
-from operators.calendar import Hours, parse_hours
+from operators.calendar import parse_hours
 from operators.durations import parse_duration
 from operators.expression_tree import parse
 from operators.expression_uses import uses_of
 from operators.journey_mistakes import nearest
 from operators.orchestration import CALENDAR, Cap, Channel, Orchestration, parse_range
+from operators.quiet_hours import ChannelHours
 from operators.trait_compiler import Definitions
 from operators.yaml_lines import Location
 
 Mistake = tuple[Location, str]
-
-_WEEK_MINUTES = 7 * 1_440
 
 
 def orchestration_mistakes(
@@ -92,23 +92,11 @@ def _hours(place: Location, channel: Channel) -> Iterator[Mistake]:
     opened = parse_hours(channel.open) if channel.open else None
     if channel.zone != "customer" and quiet is None and opened is None:
         yield (*place, "zone"), "it says whose clock `quiet` and `open` go by, and there is neither; leave it out"
-    usable = [
-        minute
-        for minute in range(_WEEK_MINUTES)
-        if (opened is None or _contains(opened, minute)) and (quiet is None or not _contains(quiet, minute))
-    ]
-    if not usable:
-        other = "; it is open only when it is quiet" if quiet and opened else ""
-        yield (*place, "quiet"), f"nothing can ever go out on this channel{other}; write hours that leave some"
-
-
-def _contains(hours: Hours, minute: int) -> bool:
-    """Whether hours hold a minute of the week, counted from Monday 00:00."""
-    end = hours.end if hours.end > hours.start else hours.end + 1_440
-    day, of_day = divmod(minute, 1_440)
-    return (day in hours.weekdays and hours.start <= of_day < end) or (
-        (day - 1) % 7 in hours.weekdays and of_day + 1_440 < end
-    )
+    if ChannelHours(quiet, opened).next_time(0, timezone.utc) is None:
+        written = ", ".join(
+            f"{key} {value!r}" for key, value in (("quiet", channel.quiet), ("open", channel.open)) if value
+        )
+        yield (*place, "quiet"), f"nothing can ever go out on this channel ({written}); write hours that leave some"
 
 
 def _layers(orchestration: Orchestration, experiments: Collection[str]) -> Iterator[Mistake]:

@@ -83,8 +83,8 @@ def remember_sent(moment: Moment, action: Mapping[str, Any]) -> None:
     count(feedback.answers.setdefault(channel, []), now // DAY_MS, 1, 0)
 
 
-def take_outcome(moment: Moment, event: Event, outcome: str) -> bool:
-    """Take in an event that tells of an outcome; whether the profile changed."""
+def take_outcome(moment: Moment, event: Event, outcome: str) -> None:
+    """Take in an event that tells of an outcome; an unsubscription changes the profile."""
     feedback = moment.customer.feedback
     recent = decode_touches(feedback.recent) if feedback is not None else []
     touch, by = _attributed(recent, event, moment.now)
@@ -97,10 +97,10 @@ def take_outcome(moment: Moment, event: Event, outcome: str) -> bool:
         _bounce(channel, touch, moment, event)
     elif outcome == "unsubscribed":
         group = moment.gates.consent.groups.get(channel)
-        return group is not None and withdraw(moment, group, event)
+        if group is not None:
+            withdraw(moment, group, event)
     elif outcome == "delivered" or outcome in ANSWERED:
         moment.customer.bounced.pop(channel, None)
-    return False
 
 
 def _tell(touch: Touch, outcome: str, by: str, moment: Moment, event: Event) -> None:
@@ -129,7 +129,8 @@ def _tell(touch: Touch, outcome: str, by: str, moment: Moment, event: Event) -> 
 
 def _bounce(channel: str, touch: Touch | None, moment: Moment, event: Event) -> None:
     """The customer's address is none that messages arrive at; if it is still the one that the message went to."""
-    if event.properties.get("bounce_type") in PASSING:
+    kind = event.properties.get("bounce_type")
+    if isinstance(kind, str) and kind in PASSING:
         return
     address = moment.gates.reachability.address_of(channel, moment)
     if address is not None and (touch is None or not touch.address or touch.address == address_hash(address)):

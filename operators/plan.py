@@ -104,8 +104,9 @@ class Plan:
         if self.wants_hours:
             lines.append(activity_bound())
         lines += self.gates.bounds()
-        if any(plan.control for plan in self.journeys) or any(
-            isinstance(step, SplitPlan) for plan in self.journeys for step in plan.steps.values()
+        every = self.versions.values()  # customers inside older ones are dealt arms, too
+        if any(plan.control for plan in every) or any(
+            isinstance(step, SplitPlan) for plan in every for step in plan.steps.values()
         ):
             lines.append(
                 f"lots: at most {LOTS_MAX:,} arms and control groups of one customer are kept; beyond it the hash decides"

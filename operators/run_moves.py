@@ -16,7 +16,8 @@ from operators.paths import Path
 from operators.pattern_repeats import token_of
 from operators.plan import Plan
 from operators.plan_steps import DelayPlan, ReplyPlan, WaitForPlan, WaitPlan
-from operators.run_steps import Walk, forget_deferral, is_past, timer_of
+from operators.run_steps import Walk, forget_deferral, is_past
+from operators.run_timers import timer_of
 from operators.run_waits import can_change, deadline
 from operators.send_plans import BestTimePlan, ChoosePlan, SendPlan
 from operators.trait_plan import Change

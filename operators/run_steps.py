@@ -38,6 +38,7 @@ from operators.plan_steps import (
 from operators.profile import set_attributes
 from operators.records import instance_of
 from operators.run_bounds import RUNS_MAX
+from operators.run_timers import timer_of
 from operators.run_waits import deadline
 from operators.send_plans import ChoosePlan, SendPlan
 from operators.sends import proposal_of, when_to_send
@@ -272,11 +273,6 @@ def begin(journey: JourneyPlan, moment: Moment, key: object, value: str, match: 
         run.is_control = True
         walk.tell("held_out")
     walk.begin(match)
-
-
-def timer_of(journey: str, run: Run) -> str:
-    """The name of a run's timer; a space sorts before all that names are made of, so names sort part by part."""
-    return f"{journey} {run.instance} {run.step}"
 
 
 def is_past(run: Run, journey: JourneyPlan, now: int) -> bool:

@@ -19,9 +19,6 @@ from operators.expression_functions import moment
 from operators.send_definitions import Best, Choose, ChooseFrom, Send, StepModel, check_worth
 from operators.step_types import Condition, Names, check_condition, mistake
 
-OUTCOMES = ("delivered", "opened", "clicked", "replied", "engaged", "called", "bounced", "unsubscribed")
-"""Feedback on a message; `engaged` is any of opened, clicked and replied."""
-
 _CLOCK_LIKE = re.compile(r"(?:\w+\s+)?[0-9]{1,2}:[0-9]{1,2}(?::[0-9]{2})?", re.ASCII)
 _DATE_LIKE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*", re.ASCII | re.DOTALL)
 

@@ -4,6 +4,8 @@ import pytest
 
 from operators.activity import GROWTH, PENDING_MAX, PENDING_MS, WEEK_MS
 from operators.best_channel import smoothed
+from operators.customer_step import CustomerStep
+from operators.plan import plan_of as compile_plan
 from operators.workspace import read_workspace
 from operators.workspace_json import read_workspace_json, workspace_json
 from tests.operators.life import DAY, HOUR, MINUTE, T0, Life, at, iso, plan_of
@@ -124,6 +126,29 @@ def test_without_any_address_there_is_no_best():
 # --- the time
 
 TIMED = ", at: best_time within 24h"
+
+
+@pytest.mark.parametrize("more", ["expires: 3d", "at: best_time within 24h"])
+def test_an_older_version_finds_no_channel_with_an_address_any_more(more):
+    """Its message is withheld, and the run ends as it would have."""
+    files = {"orchestration.yaml": "timezone: UTC\nchannels: {email: {address: profile.email}}"}
+    steps = f"{{wait: 1h}}, {{id: s, send: best, template: t, {more}}}"
+    old = read_workspace({**files, "j.yaml": journey(steps)})
+    new = read_workspace(
+        {
+            "orchestration.yaml": "timezone: UTC\nchannels: {email: {}}",
+            "j.yaml": journey("{id: e, exit: e}").replace("journey: j", "journey: j\nversion: 2"),
+        }
+    )
+    assert not old.complaints + new.complaints
+    life = Life(journey(steps), orchestration=files["orchestration.yaml"])
+    life.does("A")
+    new.older = old.journeys
+    life.step = CustomerStep(compile_plan(new))
+    life.does("B", 3 * DAY)
+    assert not life.sent
+    assert (life.fact("withheld")["gate"], life.fact("withheld")["reason"]) == ("unreachable", "no_channel")
+    assert life.fact("exited")["reason"] == "completed"
 
 
 def active(life, hour, days=3, name="Looked"):

@@ -60,7 +60,7 @@ CAP = "caps: [{channel: email, max: 2, per: 24h%s}]"
         ("channels: {email: {quiet: 21-8}}", "channels.email.quiet", "are no hours"),
         ("channels: {email: {quiet: '08:00-08:00'}}", "channels.email.quiet", "begins when it ends"),
         ("channels: {email: {quiet: '00:00-24:00'}}", "channels.email.quiet", "nothing can ever go out on this channel"),
-        ("channels: {email: {open: 'mon 09:00-12:00', quiet: '08:00-13:00'}}", "channels.email.quiet", "only when it is quiet"),
+        ("channels: {email: {open: 'mon 09:00-12:00', quiet: '08:00-13:00'}}", "channels.email.quiet", "(quiet '08:00-13:00', open"),
         ("channels: {email: {open: 'moonday 09:00-12:00'}}", "channels.email.open", "is no weekday"),
         ("channels: {email: {quiet: '21:00-08:00', zone: Mars/Phobos}}", "channels.email.zone", "write customer, workspace"),
         ("channels: {email: {zone: workspace}}", "channels.email.zone", "leave it out"),

@@ -219,6 +219,15 @@ def test_a_passing_bounce_closes_nothing(kind):
     assert life.fact("outcome")["outcome"] == "bounced"
 
 
+@pytest.mark.parametrize("kind", [["soft"], {"soft": True}, 4, None])
+def test_a_bounce_of_a_kind_that_nobody_knows_closes_the_address(kind):
+    """Whatever a sender writes there, it is no trouble of ours."""
+    life = reached()
+    life.does("Email Bounced", MINUTE, bounce_type=kind)
+    life.does("A", HOUR)
+    assert life.sent == ["s"]
+
+
 def test_a_bounce_from_an_address_of_before_closes_nothing():
     """The message went to the old one."""
     life = reached()
