@@ -9,15 +9,15 @@ import gzip
 import heapq
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any, BinaryIO, NamedTuple
 
 import zstandard
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from flows import points
-from flows.batch_size import BatchSize
 from flows.external_sort import ExternalSort, FrameWriter, read_frames, write_all
 from operators.decode import ID_CHARACTERS_MAX, address_of
 from operators.log import LogItem, Tick
@@ -32,6 +32,10 @@ LINE_BYTES_MAX = 256 << 20
 BATCH_BYTES = 48 << 20
 """Lines read in one go: the longer a batch, the more often it finds a customer more than once, to be read and put back
 once (measured with 200-byte events of 100,000 customers: 32,768 records a batch cost half as much again)."""
+
+BATCH_SECONDS = 4.0
+"""As long as a batch may take where journeys have much to do: what comes out of one is in memory together, and a second one
+would be of little use to customers who were found in it already. How the input is cut changes nothing of what comes out."""
 
 BATCH_RECORDS_MAX = 400_000
 """Of short lines: a record has about 150 bytes beside its own."""
@@ -246,15 +250,7 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
     """Reads the sequence in batches and deals each record to its customer, each customer to their key group, if that is ours."""
 
     def __init__(
-        self,
-        lines: Iterator[Line],
-        progress: Progress,
-        groups: int,
-        share: Share,
-        ticks: bool,
-        skip: int,
-        until: int,
-        batch: BatchSize,
+        self, lines: Iterator[Line], progress: Progress, groups: int, share: Share, ticks: bool, skip: int, until: int
     ) -> None:
         self._lines = lines
         self._until = until
@@ -267,16 +263,21 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
         self._group_of: dict[str, int] = {}
         self._ticks = ticks
         self._epoch, self._ticked_in = 0, -1
-        self._batch = batch
+        # The first batch is a sample; from then on what the one before took says how long one may be.
+        self._bytes_max = BATCH_BYTES // 8
+        self._dealt, self._dealt_at = 0, 0.0
 
     def next_batch(self) -> list[LogItem]:
         """The next records, a batch for each group that has any; at the end, the time of the last to every group."""
         if self._over:
             raise StopIteration
-        self._batch.adapt()
+        if self._dealt:
+            took = perf_counter() - self._dealt_at
+            self._bytes_max = min(BATCH_BYTES, max(BATCH_BYTES // 64, int(self._dealt * BATCH_SECONDS / took)))
         try:
             self._go_on()
             dealt = self._deal()
+            self._dealt_at = perf_counter()
         except (InputError, UnsortedError) as error:
             self._progress.failure = error
             raise StopIteration from error
@@ -304,7 +305,7 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
         dealt: list[list[Any]] = [[] for _ in range(self._groups)]
         group_of_customer, groups = self._group_of, self._groups
         part, parts = self._share
-        size, room, bytes_max = 0, BATCH_RECORDS_MAX, self._batch.bytes_max
+        size, room, bytes_max = 0, BATCH_RECORDS_MAX, self._bytes_max
         for time, origin, customer_id, raw in self._lines:
             if _GROUPS_REMEMBERED:
                 found = group_of_customer.get(customer_id)
@@ -322,7 +323,7 @@ class _Dealer(StatefulSourcePartition[LogItem, int]):
         else:
             self._over = True
             time = max(time, self._until)
-        self._batch.took(size)
+        self._dealt = size
         self._position = self._progress.records = position
         self._progress.log_time = time
         return [
@@ -355,7 +356,6 @@ class FilesSource(FixedPartitionedSource[LogItem, int]):
         ticks: bool = False,
         share: Share = ALL,
         until: int = 0,
-        changed_bytes: Callable[[], int] = lambda: 0,
     ) -> None:
         """Read from `lines`, which are in the order of the sequence.
 
@@ -366,7 +366,6 @@ class FilesSource(FixedPartitionedSource[LogItem, int]):
             ticks: Where there is a recovery store.
             share: Which of the groups are dealt to.
             until: Where the time goes at the end (ms), if it is not there yet.
-            changed_bytes: What the last batches changed in the groups: see `BatchSize`.
         """
         self._lines = lines
         self._progress = progress
@@ -374,7 +373,6 @@ class FilesSource(FixedPartitionedSource[LogItem, int]):
         self._share = share
         self._ticks = ticks
         self._until = until
-        self._changed_bytes = changed_bytes
 
     def list_parts(self) -> list[str]:
         """One."""
@@ -382,5 +380,6 @@ class FilesSource(FixedPartitionedSource[LogItem, int]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _Dealer:
         """The partition, from the position that the recovery store has."""
-        skip, batch = resume_state or 0, BatchSize(BATCH_BYTES, self._changed_bytes)
-        return _Dealer(self._lines, self._progress, self._groups, self._share, self._ticks, skip, self._until, batch)
+        return _Dealer(
+            self._lines, self._progress, self._groups, self._share, self._ticks, resume_state or 0, self._until
+        )

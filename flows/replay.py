@@ -337,14 +337,7 @@ def run_part(task: Task, plan: Plan, progress: Progress, part: int) -> Counts:
         opened.append(open_group(group, at))
         return opened[-1]
 
-    source = FilesSource(
-        lines,
-        progress,
-        ticks=keep,
-        share=Share(part, task.count),
-        until=task.until or 0,
-        changed_bytes=lambda: sum(group.store.changed_bytes for group in opened),
-    )
+    source = FilesSource(lines, progress, ticks=keep, share=Share(part, task.count), until=task.until or 0)
     flow = build(source, open_and_note, FilesSink(task.parts, part))
     spare_the_collector()
     recovery = RecoveryConfig(task.recovery / str(part), timedelta(0)) if task.recovery is not None else None

@@ -154,7 +154,6 @@ class KeyGroupStore:
         self.timers = TimerIndex(self._timer_keys)
         self._timers_written = False
         self._changed: list[Kept] = []  # by this epoch
-        self._changed_bytes = self._committed_bytes = 0
         self._definitions: dict[str, bytes] = {}  # taken in this epoch
         # Two generations of records that were read or written lately: when the young one is full at the end of an epoch, it
         # becomes the old one, which is forgotten. Never within an epoch: what it has changed is nowhere else.
@@ -254,14 +253,7 @@ class KeyGroupStore:
             kept.changed = True
             kept.before = kept.value
             self._changed.append(kept)
-            self._changed_bytes += len(kept.value or b"")
-        self._changed_bytes += len(value)
         kept.value = value
-
-    @property
-    def changed_bytes(self) -> int:
-        """Stored records that this epoch has put, and those that stood there before; of this epoch or the last, whichever has more."""
-        return max(self._changed_bytes, self._committed_bytes)
 
     def every(self) -> Iterator[tuple[str, bytes]]:
         """The record of every customer, as the epoch has it by now; read one by one, and not remembered."""
@@ -288,7 +280,6 @@ class KeyGroupStore:
         1. the epoch's values, 2. the timer index, 3. the undo record, 4. the meta: one batch, so all of it lands or nothing
         does; 5. what the epoch had changed is cache from now on.
         """
-        self._committed_bytes, self._changed_bytes = self._changed_bytes, 0
         if not self._changed and self._meta_before == encode(self.meta):
             return self.token()
         batch = WriteBatch(raw_mode=True)
