@@ -1,9 +1,10 @@
 """Worker processes on one machine: how one is started and told what to do, and how it ends with whoever started it.
 
-Processes and not threads: the work is Python, so threads would share one core. They form a Bytewax cluster over
-loopback. A worker gets its task as one line of JSON on standard input, which stays open: that it closes tells the
-worker that whoever started it is gone, however that went, and a line on it asks the worker to stop. So there is no
-time at which a worker cannot be reached: a signal would end one that does not listen yet.
+Processes and not threads: the work is Python, so threads would share one core. Those of the live job form a Bytewax
+cluster over loopback; those of a replay have nothing to say to each other. A worker gets its task as one line of JSON on
+standard input, which stays open: that it closes tells the worker that whoever started it is gone, however that went, and
+a line on it asks the worker to stop. So there is no time at which a worker cannot be reached: a signal would end one that
+does not listen yet.
 
 Used by `flows.worker_processes` (replay) and `flows.supervisor` (the live job).
 """

@@ -10,6 +10,8 @@ from typing import Any
 
 from flows.definitions import read_texts
 from flows.facts_files import Record
+from operators.offer_files import OFFERS
+from operators.sends import GLOBAL
 from operators.steps_written import lists_of, steps_in
 from operators.uses import Source, sources
 from operators.workspace import ORCHESTRATION, SCENARIOS_ENDS
@@ -21,6 +23,7 @@ LINES_MAX = 60
 _OF_GATES: dict[str, list[Location]] = {
     "cap": [("caps",)],
     "lower_priority": [("conflicts",)],
+    "arbitration": [("conflicts",)],
     "suppressed": [("suppress",)],
     "consent": [("channels", "{channel}"), ("bypass",)],
     "unreachable": [("channels", "{channel}")],
@@ -54,6 +57,7 @@ class DefinitionTexts:
         self._lines: dict[str, list[str]] = {}
         self._journeys: dict[str, Source] = {}
         self._orchestration: Document | None = None
+        self._offers: Document | None = None
         self._steps: dict[str, dict[str, Location]] = {}
         documents: dict[str, Document] = {}
         for file, text in read_texts(directory).items():
@@ -63,6 +67,8 @@ class DefinitionTexts:
             document = read_yaml(text)
             if file == ORCHESTRATION:
                 self._orchestration = document
+            elif file == OFFERS:
+                self._offers = document
             elif isinstance(document.value, dict) and isinstance(document.value.get("journey"), str):
                 documents[file] = document
         for found in sources(documents):
@@ -81,10 +87,14 @@ class DefinitionTexts:
             places = self._places(fact, source)
             found += [self._excerpt(source.file, source.document, place, version) for place in places]
         if fact.get("fact") == "withheld" and self._orchestration is not None:
-            for place in _OF_GATES.get(str(fact.get("gate")), ()):
+            places = [("control",)] if _is_global(fact) else _OF_GATES.get(str(fact.get("gate")), [])
+            for place in places:
                 there = tuple(str(part).replace("{channel}", str(fact.get("channel"))) for part in place)
                 if there in self._orchestration.lines:
                     found.append(self._excerpt(ORCHESTRATION, self._orchestration, there, None))
+        offer = fact.get("chosen") if fact.get("fact") == "decided" else fact.get("offer")
+        if self._offers is not None and isinstance(offer, str) and (offer,) in self._offers.lines:
+            found.append(self._excerpt(OFFERS, self._offers, (offer,), None))
         return found
 
     def version_of(self, journey: str) -> int | None:
@@ -104,12 +114,16 @@ class DefinitionTexts:
         what, lines = fact.get("fact"), source.document.lines
         if what in ("entered", "not_entered", "late"):
             return [("enter",)]
+        if _is_global(fact):
+            return []
         if what == "held_out" or (what == "withheld" and fact.get("gate") == "control"):
             return [("control",)] if ("control",) in lines else []
         if what == "converted":
             return [("goal",)] if ("goal",) in lines else []
         if what == "exited":
-            return self._exit(str(fact.get("reason")), source)
+            number = fact.get("rule")  # from 1; only of rules that do nothing on the way out
+            place = ("exit", number - 1) if isinstance(number, int) else None
+            return [place] if place in lines else self._exit(str(fact.get("reason")), source)
         step = self._steps[source.document.value["journey"]].get(str(fact.get("step")))
         return [step] if step is not None else []
 
@@ -131,6 +145,11 @@ class DefinitionTexts:
         left = min((len(line) - len(line.lstrip()) for line in text if line.strip()), default=0)
         shown = [line[left:] for line in text[:LINES_MAX]]
         return Excerpt(file, first, "\n".join([*shown, "..."] if len(text) > LINES_MAX else shown), version)
+
+
+def _is_global(fact: Record) -> bool:
+    """Whether it is the control group of the workspace that a fact is about."""
+    return fact.get("gate") == "control" and fact.get("group") == GLOBAL
 
 
 def _names_of(rule: dict[str, Any]) -> list[Any]:

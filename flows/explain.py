@@ -16,11 +16,11 @@ from flows.definition_texts import DefinitionTexts, Excerpt
 from flows.facts_files import Record, facts_of, read_file
 from flows.facts_told import at_of, candidate_name, kind_of, sentence
 from flows.profile_shown import KnownCustomer
-from operators.decode import customer_id_of
+from operators.decode import address_of
 from operators.segment import UNREADABLE, read_address
 from state.customer import Customer
 from state.errors import InputError, UsageError
-from state.instants import format_instant, parse_instant
+from state.instants import format_instant
 
 DECIDING = frozenset(
     (
@@ -232,7 +232,7 @@ def _deeds(customer_id: str, files: Sequence[Path]) -> dict[str, Record]:
     wanted = orjson.dumps(customer_id.removeprefix("anon:")).strip(b'"')
     for path in files:
         for line in read_file(path):
-            if wanted not in line:
+            if wanted not in line and b"\\u" not in line:  # which is how some write letters beyond ASCII
                 continue
             try:
                 address, event = read_address(line), orjson.loads(line)
@@ -240,9 +240,9 @@ def _deeds(customer_id: str, files: Sequence[Path]) -> dict[str, Record]:
                 continue  # it is among the rejected
             except orjson.JSONDecodeError:
                 continue
-            if customer_id_of(address.userId, address.anonymousId) != customer_id:
+            whose, at = address_of(address)
+            if whose != customer_id:
                 continue
-            at = parse_instant(event.get("receivedAt") or event.get("timestamp"))
             properties = event.get("properties") or event.get("traits") or {}
             deed = {
                 "at": format_instant(at) if at is not None else "",

@@ -1,6 +1,6 @@
 """What a replay wrote, read back: lines of facts from wherever they are, and all records of one customer after the other.
 
-`sojourn compare`, `explain`, `report` and `backtest` read here. A place of facts is a directory of a replay, a file (JSON
+`sojourn compare` and `explain` read here. A place of facts is a directory of a replay, a file (JSON
 lines, `.gz` and `.zst` too, or Parquet), or a topic of Kafka; `open_facts` tells which and reads it.
 """
 

@@ -1,4 +1,4 @@
-"""Facts as a table of DuckDB, which counts them: reads JSON lines (packed, too) and Parquet, with bounded memory."""
+"""Facts in a Parquet file, as JSON lines; DuckDB reads them, with bounded memory."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -28,7 +28,7 @@ from state.clock import monotonic_s
 from state.errors import StateError, UsageError
 
 MANIFEST = "replay.json"
-_FORMAT = 1
+_FORMAT = 2
 _WORK = "work"
 
 _LOCK_S_MAX = 10.0
@@ -235,7 +235,7 @@ def _compare(directory: Path, known: dict[str, Any], wanted: dict[str, Any]) -> 
             f"{directory} is the state of a replay with other definitions (hash {known['definitions']}, now "
             f"{wanted['definitions']}); {way_out}"
         )
-    if known.get("period", [None, None]) != wanted["period"]:  # earlier versions had none
+    if known["period"] != wanted["period"]:
         raise StateError(f"{directory} is the state of a replay with another --since or --until; {way_out}")
     if known["out"] != wanted["out"]:
         raise StateError(

@@ -45,7 +45,7 @@ from operators.key_group import KeyGroup
 from operators.plan import Plan
 from state.clock import monotonic_s
 from state.codec import Token
-from state.errors import InputError, SojournError, StateError
+from state.errors import InputError, StateError
 from state.keygroups import GROUPS_FOR_FILES
 from state.store import StoreOptions
 
@@ -100,7 +100,6 @@ class Summary:
     memory_bytes_peak: int
     workers: int
     sorted_input: bool
-    log_time_last: int
 
     def as_json(self) -> dict[str, Any]:
         """The names of the file."""
@@ -175,14 +174,14 @@ def replay(request: Request, watch: Watch = lambda _: None, say: Callable[[str],
         if kept is not None and kept.finished is not None:
             kept.tidy()
             return _finished_before(request, kept.finished, plan, say)
-        counts, progress, was_sorted = _run_in_order(request, plan, work, kept, watch, say)
+        counts, was_sorted = _run_in_order(request, plan, work, kept, watch, say)
         finish(kept.work / "parts" if kept else work / "parts", work, request.out, plan.channels, request.files)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         if request.workers > 1:
             memory += resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * request.workers
         unit = 1 if sys.platform == "darwin" else 1024
         seconds = monotonic_s() - started
-        summary = Summary(counts, seconds, memory * unit, request.workers, was_sorted, progress.log_time)
+        summary = Summary(counts, seconds, memory * unit, request.workers, was_sorted)
         if kept is not None:
             kept.finish(summary.kept())
     return summary
@@ -206,7 +205,7 @@ def _finished_before(request: Request, what: dict[str, Any], plan: Plan, say: Ca
 
 def _run_in_order(
     request: Request, plan: Plan, work: Path, kept: KeptReplay | None, watch: Watch, say: Callable[[str], None]
-) -> tuple[Counts, Progress, bool]:
+) -> tuple[Counts, bool]:
     """The dataflow over the input in the order of its times; sorts it first if it must.
 
     Raises:
@@ -225,7 +224,7 @@ def _run_in_order(
         if not isinstance(progress.failure, UnsortedError):
             if progress.failure is not None:
                 raise progress.failure
-            return counts, progress, False
+            return counts, False
         if request.assume_sorted:
             raise _refused(progress.failure)
         reason = str(progress.failure)
@@ -245,7 +244,7 @@ def _run_in_order(
     counts = _run(request, plan, work, kept, spool, progress, watch)
     if progress.failure is not None:
         raise progress.failure
-    return counts, progress, True
+    return counts, True
 
 
 def _refused(why: UnsortedError) -> InputError:
@@ -376,4 +375,4 @@ def write_summary(summary: Summary, out: Path) -> None:
     (out / "summary.json").write_bytes(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2) + b"\n")
 
 
-__all__ = ["Counts", "Request", "SojournError", "Summary", "Task", "replay", "run_part", "write_summary"]
+__all__ = ["Counts", "Request", "Summary", "Task", "replay", "run_part", "write_summary"]

@@ -114,7 +114,7 @@ class Candidate:
         self.global_arm = ""
         """Its customer's part in the global control group, where that is about it."""
         self.verdict: Verdict | None = None
-        """What stopped it for good; None while it may go."""
+        """What stopped it, for good or for now; None while it may go."""
 
     def stop(self, channel: str, verdict: Verdict) -> None:
         """It does not go out now; `channel` is where it would have gone."""

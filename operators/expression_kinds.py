@@ -225,13 +225,3 @@ class _Reader:
 
 def _common(kinds: list[str | None]) -> str | None:
     return kinds[0] if len(set(kinds)) == 1 else None
-
-
-def check_kinds(tree: Tree, traits: Mapping[str, str | None] | None = None) -> None:
-    """Refuse an expression with such a mistake.
-
-    Raises:
-        ExpressionError: the first of them.
-    """
-    for mistake in kind_mistakes(tree, traits):
-        raise mistake

@@ -48,11 +48,6 @@ class DelayPlan:
     expression: Expression | None = None
     best: BestTimePlan | None = None
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the customer's zone, or profile, decides when it is over."""
-        return self.duration is None
-
 
 @dataclass(frozen=True)
 class WaitPlan:

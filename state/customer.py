@@ -55,7 +55,7 @@ class Customer(msgspec.Struct, array_like=True, gc=False):
     seen: dict[int, int] = {}
     """Hash of a message id -> log time (ms) at which it was read, oldest first."""
     profile: dict[str, Any] = {}
-    """Attributes as `identify` gave them."""
+    """Attributes as `identify`, the traits of contexts, and `set` gave them."""
     contacts: dict[str, int] = {}
     """Channel -> log time (ms) of the last action sent on it."""
     journeys: dict[str, JourneyMemory] = {}

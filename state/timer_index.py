@@ -75,10 +75,6 @@ class TimerIndex:
                 return found
             self._read_on()
 
-    def next_due(self) -> int | None:
-        """A time (ms) before which nothing is due; None where nothing is known to come. For metrics, so cheap and no more."""
-        return self._heap[0][0] if self._heap else None
-
     def _read_on(self) -> None:
         """Take the next stretch of the disk into memory, and this epoch's changes that lie in it."""
         start = last = self._horizon

@@ -1,5 +1,6 @@
 """One customer's story: told in order, with decisions, the words that decided, and what the customer did."""
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -119,6 +120,39 @@ def test_steps_inside_of_steps_and_rules_of_every_form_are_found(journeys: Path)
     assert texts.step("offer", "nowhere") is None
     assert texts.of({"fact": "exited", "journey": "offer", "reason": "completed"}) == []
     assert texts.of({"fact": "converted", "journey": "nowhere"}) == []
+
+
+def test_the_words_of_offers_and_of_the_control_group_of_all(journeys: Path) -> None:
+    """The offer that was chosen or not; who is in no control group of a journey; a rule by its number where two have one reason."""
+    (journeys / "offers.yaml").write_text(
+        "ship: {channel: email, template: t}\ncoupon: {channel: email, template: u}\n"
+    )
+    with (journeys / "orchestration.yaml").open("a") as file:
+        file.write("control: 2%\n")
+    with (journeys / "offer.yaml").open("a") as file:
+        file.write("  - {event: Left, reason: left us}\n")
+    texts = DefinitionTexts(journeys)
+    chosen = texts.of({"fact": "decided", "journey": "offer", "step": "hi", "chosen": "coupon"})
+    assert [(one.file, one.text) for one in chosen][-1:] == [("offers.yaml", "coupon: {channel: email, template: u}")]
+    stopped = texts.of({"fact": "withheld", "journey": "offer", "gate": "eligibility", "offer": "ship"})
+    assert [one.text for one in stopped] == ["ship: {channel: email, template: t}"]
+    (control,) = texts.of({"fact": "withheld", "journey": "offer", "gate": "control", "group": "global control"})
+    assert (control.file, control.text) == ("orchestration.yaml", "control: 2%")
+    (rule,) = texts.of({"fact": "exited", "journey": "offer", "reason": "left us", "rule": 3})
+    assert rule.text == "- {event: Left, reason: left us}"
+
+
+def test_what_the_customer_did_whose_id_is_written_in_escapes(tmp_path: Path) -> None:
+    """As Python's own `json` writes it; with the time that the spec makes of the others."""
+    out = Teller()
+    out.fact("jürgen", "entered", caused_by="m-1")
+    place = out.write(tmp_path / "out")
+    events = tmp_path / "events.jsonl"
+    times = {"originalTimestamp": "2026-01-01T09:00:00.000Z"}
+    events.write_text(json.dumps({"type": "page", "userId": "jürgen", "messageId": "m-9", **times}))
+    story = explain("jürgen", [str(place)], None, None, [events])
+    assert [point.said for moment in story.moments for point in moment.points if "page" in point.said] == ["page"]
+    assert "2026-01-01T09:00:00.000Z" in [moment.at for moment in story.moments]
 
 
 def test_what_the_customer_did(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Output of a replay, made up: what tests of compare, explain, backtest and report read."""
+"""Output of a replay, made up: what tests of compare and explain read."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
