@@ -29,6 +29,7 @@ from state.errors import StateError, UsageError
 
 MANIFEST = "replay.json"
 _FORMAT = 2
+_FIELDS = {"files", "definitions", "out", "period", "parts", "sorted", "finished"}
 _WORK = "work"
 
 _LOCK_S_MAX = 10.0
@@ -214,6 +215,9 @@ def _read_manifest(directory: Path) -> dict[str, Any] | None:
             f"{path} is of format {known_format}, and this version knows {_FORMAT}; go on with the version that made it, or name a new "
             "--state directory"
         )
+    missing = _FIELDS - known.keys()
+    if missing:
+        raise StateError(f"{path} lacks {', '.join(sorted(missing))}: it was damaged; name a new --state directory")
     return known
 
 

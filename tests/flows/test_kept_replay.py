@@ -236,8 +236,10 @@ def test_a_state_directory_that_was_damaged(tmp_path: Path, files: tuple[Path, P
     assert status == 1
     assert "has 0 of the" in said
     assert "empty the --state directory and start again" in said
-    (state / MANIFEST).write_bytes(b'{"format": 2}')
-    assert "is of format 2, and this version knows 1" in refused(tmp_path, files)
+    (state / MANIFEST).write_bytes(b'{"format": 3}')
+    assert "is of format 3, and this version knows 2" in refused(tmp_path, files)
+    (state / MANIFEST).write_bytes(b'{"format": 2, "files": []}')
+    assert "lacks definitions, finished, out, parts, period, sorted: it was damaged" in refused(tmp_path, files)
     (state / MANIFEST).write_bytes(b"[")
     assert f"{state / MANIFEST} cannot be read" in refused(tmp_path, files)
     (state / MANIFEST).unlink()
